@@ -1,0 +1,2 @@
+process.stderr.write('baton: the command line is not here yet\n');
+process.exitCode = 1;
