@@ -1,0 +1,36 @@
+import type { Instant } from './ids.ts';
+import type { RecoveryPoint } from './recovery-point.ts';
+import { newestCommon } from './recovery-point.ts';
+import type { ReplicationSession } from './replication-session.ts';
+
+/** A cycle is started this much earlier than its last duration asks for. */
+const SAFETY_FACTOR = 1.5;
+const SAFETY_MS = 500;
+/** Between the starts of two cycles, however short the RPO and long the cycles. */
+export const MIN_CYCLE_INTERVAL_MS = 1000;
+/** A parked session is tried again after this long. */
+export const PARKED_RETRY_MS = 5000;
+
+/**
+ * When the next cycle should start so that the newest complete point at the destination is
+ * never older than the RPO: it ages until the *next* one is complete, so the cycle's own
+ * duration comes off the interval.
+ */
+export function nextCycleAt(session: ReplicationSession, points: readonly RecoveryPoint[]): Instant {
+  if (session.state === 'system_paused') return session.stateSince + PARKED_RETRY_MS;
+  const last = newestCommon(points);
+  if (last === undefined) return session.createdAt;
+  const reserveMs = (session.lastCycle?.durationMs ?? 0) * SAFETY_FACTOR + SAFETY_MS;
+  const intervalMs = Math.max(session.rpoSeconds * 1000 - reserveMs, MIN_CYCLE_INTERVAL_MS);
+  return last.sealedAt + intervalMs;
+}
+
+/** A delta below this many bytes, or a few rounds, and the fence may close. */
+export const WARM_ENOUGH_BYTES = 16 * 1024 * 1024;
+export const MAX_WARM_UP_CYCLES = 4;
+
+/** Whether another cycle before the fence would still shorten the outage. */
+export function warmEnough(cyclesDone: number, lastSentBytes: number | undefined): boolean {
+  if (cyclesDone >= MAX_WARM_UP_CYCLES) return true;
+  return lastSentBytes !== undefined && lastSentBytes <= WARM_ENOUGH_BYTES;
+}

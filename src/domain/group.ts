@@ -1,0 +1,29 @@
+import type { GroupId, Instant, PointId, SagaId, SiteId, VolumeId } from './ids.ts';
+import type { Ownership } from './ownership.ts';
+
+/** Volumes that are cut, moved and recovered together. */
+export interface Group {
+  readonly id: GroupId;
+  readonly name: string;
+  /** The group of one that a lone volume has; dialects do not show it as a group. */
+  readonly implicit: boolean;
+  /** In the order in which they joined. */
+  readonly volumeIds: readonly VolumeId[];
+  readonly ownership: Ownership;
+  /** The one operation that may change this group now. */
+  readonly operation: SagaId | undefined;
+  /** Hosts may not write while this saga runs; the supervisor must not open the exports again. */
+  readonly fencedBy: SagaId | undefined;
+  /** The point on which the present stands at the holder, when it came by a change of holder. */
+  readonly standsOn: PointId | undefined;
+  /** Names of the hosts that may attach, the same at both sites. */
+  readonly hosts: readonly string[];
+  readonly createdAt: Instant;
+}
+
+export const MAX_VOLUMES_PER_GROUP = 256;
+
+/** Whether this site's hosts may write to the group now. */
+export function mayServe(group: Group, here: SiteId): boolean {
+  return group.ownership.holder === here && group.fencedBy === undefined;
+}

@@ -1,0 +1,28 @@
+declare const kind: unique symbol;
+
+/** A branded identifier: a UUID that cannot be passed where another kind is wanted. */
+type Id<Kind extends string> = string & { readonly [kind]: Kind };
+
+export type SiteId = Id<'site'>;
+export type VolumeId = Id<'volume'>;
+export type GroupId = Id<'group'>;
+export type PointId = Id<'recovery_point'>;
+export type SessionId = Id<'replication_session'>;
+export type SagaId = Id<'saga'>;
+export type HostId = Id<'host'>;
+export type ForkId = Id<'fork'>;
+export type UserId = Id<'user'>;
+
+/** Milliseconds since 1970-01-01T00:00:00Z. */
+export type Instant = number;
+
+/** A new random identifier of the kind that the caller names by its type. */
+export function newId<T extends Id<string>>(): T {
+  return crypto.randomUUID() as T;
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+export function isId(text: string): boolean {
+  return uuid.test(text);
+}

@@ -1,0 +1,20 @@
+import { refuse } from './refusal.ts';
+
+export const MAX_NAME_LENGTH = 64;
+
+const name = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+/**
+ * Names go into export names, certificate subjects and file names, so one narrow alphabet serves all.
+ *
+ * @throws Refusal `invalid`
+ */
+export function checkName(text: string, field = 'name'): string {
+  if (text.length <= MAX_NAME_LENGTH && name.test(text)) return text;
+  return refuse({
+    code: 'invalid',
+    field,
+    wanted: `1 to ${MAX_NAME_LENGTH} of A-Z a-z 0-9 . _ -, beginning with a letter or digit`,
+    seen: JSON.stringify(text.length > MAX_NAME_LENGTH ? `${text.slice(0, MAX_NAME_LENGTH)}…` : text),
+  });
+}

@@ -1,0 +1,44 @@
+import type { GroupId, Instant, PointId, VolumeId } from './ids.ts';
+
+/**
+ * One instant over all volumes of a group, named by one id at every site that has it.
+ * A row exists at the source when the point is sealed, at the destination when it is complete.
+ */
+export interface RecoveryPoint {
+  readonly id: PointId;
+  readonly groupId: GroupId;
+  /** Grows by one with each point of the group, across changes of holder. */
+  readonly sequence: number;
+  readonly epoch: number;
+  readonly sealedAt: Instant;
+  readonly volumes: readonly PointVolume[];
+  /** When the other site, too, had it complete. Absent: this site alone has it. */
+  readonly commonAt: Instant | undefined;
+  /** On its way out: it can no longer be chosen, its bytes may be merged away. */
+  readonly expiring: boolean;
+}
+
+export interface PointVolume {
+  readonly volumeId: VolumeId;
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+export function newest(points: readonly RecoveryPoint[]): RecoveryPoint | undefined {
+  return bySequence(points).at(-1);
+}
+
+export function newestCommon(points: readonly RecoveryPoint[]): RecoveryPoint | undefined {
+  return newest(points.filter((p) => p.commonAt !== undefined && !p.expiring));
+}
+
+/** The sealed point that the other site does not have yet, oldest first: it is sent before a new one. */
+export function oldestUnsent(points: readonly RecoveryPoint[]): RecoveryPoint | undefined {
+  const common = newestCommon(points)?.sequence ?? -1;
+  return bySequence(points).find((p) => p.sequence > common);
+}
+
+/** Oldest first. */
+export function bySequence(points: readonly RecoveryPoint[]): readonly RecoveryPoint[] {
+  return points.toSorted((a, b) => a.sequence - b.sequence);
+}

@@ -1,0 +1,133 @@
+import type { GroupId, Instant, PointId, SagaId, SessionId, SiteId } from './ids.ts';
+import { Refusal } from './refusal.ts';
+
+export const sessionStates = [
+  'initializing',
+  'ok',
+  'synchronizing',
+  'pausing',
+  'paused',
+  'system_paused',
+  'resuming',
+  'handing_over',
+  'failing_over',
+  'failed_over',
+  'reprotecting',
+  'deleting',
+  'error',
+] as const;
+
+export type SessionState = (typeof sessionStates)[number];
+
+/** A group's replication to one peer, as one of the two sites sees it. Both use the same id. */
+export interface ReplicationSession {
+  readonly id: SessionId;
+  readonly groupId: GroupId;
+  readonly peerId: SiteId;
+  readonly role: 'source' | 'destination';
+  readonly rpoSeconds: number;
+  /** Bytes per second that a cycle may use of the link; absent: all there is. */
+  readonly bytesPerSecond: number | undefined;
+  /** How many of the newest points the destination keeps. */
+  readonly retainedPoints: number;
+  readonly state: SessionState;
+  readonly stateSince: Instant;
+  /** Why the system parked the session, as the operator's sentence. */
+  readonly parkedBecause: string | undefined;
+  readonly cycle: Cycle | undefined;
+  readonly lastCycle: CycleReport | undefined;
+  readonly createdAt: Instant;
+}
+
+/** The cycle that runs now. */
+export interface Cycle {
+  readonly sagaId: SagaId;
+  readonly pointId: PointId;
+  readonly startedAt: Instant;
+}
+
+/** What the last finished cycle did. Full copies are never silent. */
+export interface CycleReport {
+  readonly pointId: PointId;
+  readonly kind: 'full' | 'delta';
+  readonly why: string;
+  readonly sealedAt: Instant;
+  readonly completedAt: Instant;
+  readonly durationMs: number;
+  readonly sentBytes: number;
+  /** How often a part of it had to be sent again from its beginning. */
+  readonly restarts: number;
+}
+
+export const MIN_RPO_SECONDS = 5;
+export const MAX_RPO_SECONDS = 24 * 60 * 60;
+export const DEFAULT_RETAINED_POINTS = 4;
+export const MAX_RETAINED_POINTS = 8;
+
+/** What the world reports. A fact cannot be refused, so every state must answer it. */
+export const sessionFacts = ['cycle_completed', 'cycle_failed'] as const;
+type Fact = (typeof sessionFacts)[number];
+
+/** What somebody asks for. A command that a row does not list is refused in that state. */
+export const sessionCommands = [
+  'sync',
+  'pause',
+  'resume',
+  'hand_over',
+  'undo_hand_over',
+  'reverse_roles',
+  'stop_after_hand_over',
+  'reprotect',
+  'delete',
+] as const;
+type Command = (typeof sessionCommands)[number];
+
+export type SessionEvent = Fact | Command;
+
+type Row = { readonly [F in Fact]: SessionState } & { readonly [C in Command]?: SessionState };
+
+// oxfmt-ignore
+export const transitions: { readonly [S in SessionState]: Row } = {
+  initializing:  { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+                   sync: 'initializing', delete: 'deleting' },
+  ok:            { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+                   sync: 'synchronizing', pause: 'paused', hand_over: 'handing_over', delete: 'deleting' },
+  synchronizing: { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+                   pause: 'pausing', hand_over: 'handing_over', delete: 'deleting' },
+  pausing:       { cycle_completed: 'paused',       cycle_failed: 'paused' },
+  paused:        { cycle_completed: 'paused',       cycle_failed: 'paused',
+                   resume: 'resuming', delete: 'deleting' },
+  system_paused: { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+                   sync: 'synchronizing', pause: 'paused', delete: 'deleting' },
+  resuming:      { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+                   sync: 'resuming', delete: 'deleting' },
+  handing_over:  { cycle_completed: 'handing_over', cycle_failed: 'handing_over',
+                   undo_hand_over: 'ok', reverse_roles: 'ok', stop_after_hand_over: 'failed_over' },
+  failing_over:  { cycle_completed: 'failing_over', cycle_failed: 'failing_over' },
+  failed_over:   { cycle_completed: 'failed_over',  cycle_failed: 'failed_over',
+                   reprotect: 'reprotecting', delete: 'deleting' },
+  reprotecting:  { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+                   sync: 'reprotecting', delete: 'deleting' },
+  deleting:      { cycle_completed: 'deleting',     cycle_failed: 'deleting', delete: 'deleting' },
+  error:         { cycle_completed: 'error',        cycle_failed: 'error', delete: 'deleting' },
+};
+
+/**
+ * The session after an event.
+ *
+ * @throws Refusal `wrong_state` when a command is not possible in the session's state
+ */
+export function advance(session: ReplicationSession, event: SessionEvent, at: Instant): ReplicationSession {
+  const { id, state } = session;
+  const next = transitions[state][event];
+  if (next === undefined) {
+    const allowedIn = sessionStates.filter((s) => transitions[s][event] !== undefined);
+    throw new Refusal({ code: 'wrong_state', what: 'replication_session', id, state, event, allowedIn });
+  }
+  return next === state ? session : { ...session, state: next, stateSince: at };
+}
+
+/** Whether cycles start by themselves in this state. */
+export function cyclesByItself(session: ReplicationSession): boolean {
+  return session.role === 'source' && session.cycle === undefined && transitions[session.state].sync !== undefined;
+}

@@ -1,0 +1,29 @@
+import type { RecoveryPoint } from './recovery-point.ts';
+import { bySequence, newestCommon } from './recovery-point.ts';
+import type { ReplicationSession } from './replication-session.ts';
+
+/**
+ * Merging costs the more the oftener it is done, because blocks that hosts rewrite are moved each
+ * time; so points go in batches. With the retained ones this keeps a volume under 16 layers.
+ */
+export const BATCH_POINTS = 5;
+
+/**
+ * Which points a site may let go of, oldest first; none until a batch is full.
+ *
+ * The newest common point is what the next delta and every return stand on: it and everything
+ * newer stays. The source keeps nothing older, the destination keeps the session's newest few.
+ */
+export function expendable(
+  session: ReplicationSession,
+  points: readonly RecoveryPoint[],
+): readonly RecoveryPoint[] {
+  const ordered = bySequence(points);
+  const common = newestCommon(points);
+  if (common === undefined) return [];
+  const kept = session.role === 'destination' ? session.retainedPoints : 1;
+  const upToCommon = ordered.filter((p) => p.sequence <= common.sequence);
+  const past = upToCommon.slice(0, Math.max(0, upToCommon.length - kept));
+  const begun = past.some((p) => p.expiring);
+  return begun || past.length >= BATCH_POINTS ? past : [];
+}

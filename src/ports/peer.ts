@@ -1,0 +1,143 @@
+import type { GroupId, Instant, PointId, SagaId, SessionId, SiteId, VolumeId } from '../domain/ids.ts';
+import type { Ownership } from '../domain/ownership.ts';
+import type { PointVolume } from '../domain/recovery-point.ts';
+import type { ReceivingTarget, VolumeHash } from './engine.ts';
+
+/**
+ * What one site asks of another. Every message may arrive twice or late: it names its group's
+ * epoch, and its receiver answers a repeat as it answered the first.
+ *
+ * All calls throw Refusal `peer_unreachable` when no answer came — then nothing is known about
+ * what the other side did — and the other side's own Refusal when it refused.
+ */
+export interface PeerProtocol {
+  /** Are you there, and what do you know? Sent and answered several times a second. */
+  heartbeat(to: SiteId, beat: Beat): Promise<Beat>;
+
+  /** Makes or renews the destination's copy of a group and of its session. */
+  offerGroup(to: SiteId, offer: GroupOffer): Promise<OfferAnswer>;
+
+  /** Ends the session there; the copy stays unless `discardCopy`. */
+  endSession(to: SiteId, end: EndSession): Promise<void>;
+
+  /** Opens a place for a point; see `Engine.receivePoint`. Renews the group's copy on the way. */
+  receivePoint(to: SiteId, receive: ReceiveRequest): Promise<ReceivingTarget>;
+
+  /** Everything was sent: make it a point. Resolves when it is durable there. */
+  completePoint(to: SiteId, complete: CompleteRequest): Promise<CompleteAnswer>;
+
+  /**
+   * Locks the destination for a handover, or says why it cannot take the group.
+   * The lock falls by itself when the holder's heartbeat no longer names this saga.
+   */
+  prepareHandover(to: SiteId, prepare: PrepareHandover): Promise<void>;
+
+  /** Lets go of the lock. Does nothing when it is not held. */
+  cancelHandover(to: SiteId, cancel: PrepareHandover): Promise<void>;
+
+  /** The group is yours since `epoch`. Resolves when it is served there. */
+  takeGroup(to: SiteId, take: TakeGroup): Promise<void>;
+
+  /** A volume is about to grow here: can it there? Records its new size. */
+  resizeVolume(to: SiteId, resize: ResizeRequest): Promise<void>;
+
+  /** Hashes of a point's volumes as they are there. May take long. */
+  hashPoint(to: SiteId, groupId: GroupId, pointId: PointId): Promise<readonly VolumeHash[]>;
+}
+
+export interface Beat {
+  readonly siteId: SiteId;
+  readonly at: Instant;
+  /** Of the groups that the two sites share. */
+  readonly groups: readonly GroupBeat[];
+}
+
+export interface GroupBeat {
+  readonly groupId: GroupId;
+  readonly ownership: Ownership;
+  readonly operation: SagaId | undefined;
+  /** The data plane process that serves or receives, when there is one. */
+  readonly instance: string | undefined;
+  readonly dataPlane: 'stopped' | 'running' | 'hung';
+}
+
+/** Everything that the destination needs to know so that it can go on alone. */
+export interface GroupOffer {
+  readonly groupId: GroupId;
+  readonly name: string;
+  readonly implicit: boolean;
+  readonly ownership: Ownership;
+  readonly hosts: readonly string[];
+  readonly volumes: readonly OfferedVolume[];
+  readonly createdAt: Instant;
+  readonly session: {
+    readonly id: SessionId;
+    readonly rpoSeconds: number;
+    readonly bytesPerSecond: number | undefined;
+    readonly retainedPoints: number;
+    readonly createdAt: Instant;
+  };
+}
+
+export interface OfferedVolume {
+  readonly id: VolumeId;
+  readonly name: string;
+  readonly serial: string;
+  readonly sizeBytes: number;
+  readonly createdAt: Instant;
+}
+
+export interface OfferAnswer {
+  /** The complete points that the destination has of this group already, oldest first. */
+  readonly points: readonly PointId[];
+}
+
+export interface EndSession {
+  readonly groupId: GroupId;
+  readonly sessionId: SessionId;
+  readonly epoch: number;
+  readonly discardCopy: boolean;
+}
+
+export interface ReceiveRequest {
+  readonly offer: GroupOffer;
+  readonly pointId: PointId;
+  readonly basePointId: PointId | undefined;
+  readonly volumes: readonly PointVolume[];
+}
+
+export interface CompleteRequest {
+  readonly groupId: GroupId;
+  readonly epoch: number;
+  readonly pointId: PointId;
+  readonly sequence: number;
+  readonly sealedAt: Instant;
+  readonly volumes: readonly PointVolume[];
+}
+
+export interface CompleteAnswer {
+  readonly completedAt: Instant;
+}
+
+export interface PrepareHandover {
+  readonly groupId: GroupId;
+  readonly epoch: number;
+  readonly sagaId: SagaId;
+}
+
+export interface TakeGroup {
+  readonly groupId: GroupId;
+  /** The new holder's. */
+  readonly epoch: number;
+  readonly pointId: PointId;
+  readonly sagaId: SagaId;
+  /** Replicate back to the giver at once. */
+  readonly reverse: boolean;
+}
+
+export interface ResizeRequest {
+  readonly groupId: GroupId;
+  readonly epoch: number;
+  readonly volumeId: VolumeId;
+  readonly sizeBytes: number;
+}
