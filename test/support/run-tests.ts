@@ -1,0 +1,69 @@
+import { globSync, statSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { parseArgs } from 'node:util';
+import { closingLine, LeafCount } from './leaf-count.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const ROOMS = ['src', 'test', 'bench', 'web'];
+
+/** Stories start daemons, two sites at a time: more at once would measure the machine, not Baton. */
+const FILES_AT_ONCE = 2;
+const TEST_LIMIT_MS = 120_000;
+const FILE_LIMIT_MS = 300_000;
+const LONG_LIMIT_MS = 3_600_000;
+
+const { values: flags, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: {
+    long: { type: 'boolean', default: false },
+    'test-name-pattern': { type: 'string', multiple: true, default: [] },
+  },
+});
+const namePatterns = flags['test-name-pattern'];
+
+function testFilesIn(folder: string): string[] {
+  return globSync('**/*.test.ts', { cwd: folder, exclude: ['**/node_modules/**'] })
+    .filter((file) => file.endsWith('.long.test.ts') === flags.long)
+    .map((file) => join(folder, file));
+}
+
+/** A file that was asked for by name runs, long or not. */
+function testFilesAt(path: string): string[] {
+  return statSync(path).isDirectory() ? testFilesIn(path) : [path];
+}
+
+const files = (
+  asked.length > 0
+    ? asked.flatMap((path) => testFilesAt(resolve(path)))
+    : ROOMS.flatMap((room) => testFilesIn(join(ROOT, room)))
+).toSorted();
+
+process.env['BATON_TEST_FILE_LIMIT_MS'] ??= String(flags.long ? LONG_LIMIT_MS : FILE_LIMIT_MS);
+
+const count = new LeafCount();
+if (files.length > 0) {
+  const events = run({
+    files,
+    cwd: ROOT,
+    concurrency: FILES_AT_ONCE,
+    timeout: flags.long ? LONG_LIMIT_MS : TEST_LIMIT_MS,
+    testNamePatterns: namePatterns,
+    execArgv: ['--import', join(import.meta.dirname, 'file-time-limit.ts')],
+  });
+  events.on('test:pass', (event) => count.passed(event));
+  events.on('test:fail', (event) => count.failed(event));
+  for await (const text of events.compose(spec)) process.stdout.write(text as string);
+}
+
+// A file without a test is a test that somebody believes in and that never runs.
+if (namePatterns.length === 0) {
+  for (const file of count.emptyFiles) {
+    process.stdout.write(`no test in ${relative(ROOT, file)}\n`);
+    count.add('failed');
+  }
+}
+if (count.isEmpty) process.stdout.write('no tests found\n');
+process.stdout.write(`\n${closingLine(count)}\n`);
+process.exitCode = count.totals.failed > 0 || count.isEmpty ? 1 : 0;
