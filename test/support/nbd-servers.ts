@@ -65,29 +65,30 @@ export async function sparseFile(path: string, sizeBytes: number): Promise<strin
   return path;
 }
 
+/** One argument, or an option with its value. */
+export type Argument = string | readonly string[];
+
 /** Starts qemu-storage-daemon and returns when it has done all that its arguments tell. */
 export function startStorageDaemon(
   directory: string,
-  args: readonly string[],
+  args: readonly Argument[],
 ): Promise<ServerProcess> {
   return start('qemu-storage-daemon', directory, (pidFile) => ['--pidfile', pidFile, ...args]);
 }
 
 /** Starts nbdkit in the foreground and returns when it serves. */
-export function startNbdkit(directory: string, args: readonly string[]): Promise<ServerProcess> {
+export function startNbdkit(directory: string, args: readonly Argument[]): Promise<ServerProcess> {
   return start('nbdkit', directory, (pidFile) => ['--foreground', '--pidfile', pidFile, ...args]);
 }
 
 /** Arguments that serve a raw file on a unix socket, under a name, with nothing refused. */
-export function serveRawFile(file: string, socketPath: string, exportName: string): string[] {
+export function serveRawFile(file: string, socketPath: string, exportName: string): Argument[] {
   const node = { driver: 'file', 'node-name': 'n0', filename: file, discard: 'unmap' };
+  const served = { type: 'nbd', id: 'e0', 'node-name': 'n0', name: exportName, writable: true };
   return [
-    '--blockdev',
-    JSON.stringify(node),
-    '--nbd-server',
-    `addr.type=unix,addr.path=${socketPath},max-connections=0`,
-    '--export',
-    JSON.stringify({ type: 'nbd', id: 'e0', 'node-name': 'n0', name: exportName, writable: true }),
+    ['--blockdev', JSON.stringify(node)],
+    ['--nbd-server', `addr.type=unix,addr.path=${socketPath},max-connections=0`],
+    ['--export', JSON.stringify(served)],
   ];
 }
 
@@ -96,11 +97,13 @@ let started = 0;
 async function start(
   program: string,
   directory: string,
-  argumentsFor: (pidFile: string) => readonly string[],
+  argumentsFor: (pidFile: string) => readonly Argument[],
 ): Promise<ServerProcess> {
   started += 1;
   const pidFile = join(directory, `${program}-${started}.pid`);
-  const child = spawn(program, argumentsFor(pidFile), { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(program, argumentsFor(pidFile).flat(), {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   running.add(child);
@@ -118,7 +121,7 @@ async function start(
     await ended;
     clearTimeout(timer);
   };
-  after(() => end());
+  after(() => end('SIGKILL'));
   await waitFor(`${program} serves`, () => {
     assert.ok(running.has(child), `${program} ended: ${said}`);
     return existsSync(pidFile);

@@ -193,9 +193,9 @@ test('nobody there, and somebody who does not answer, are told apart', async () 
   await assert.rejects(connectNbd(target), refused('unreachable'));
 
   const daemon = await startStorageDaemon(directory, [
-    ...['--blockdev', 'null-co,node-name=n0,size=1048576'],
-    ...['--nbd-server', `addr.type=unix,addr.path=${socketPath},max-connections=1`],
-    ...['--export', 'nbd,id=e0,node-name=n0,name='],
+    ['--blockdev', 'null-co,node-name=n0,size=1048576'],
+    ['--nbd-server', `addr.type=unix,addr.path=${socketPath},max-connections=1`],
+    ['--export', 'nbd,id=e0,node-name=n0,name='],
   ]);
   const first = await connectNbd(target);
   await assert.rejects(connectNbd(target), refused('timed_out'));
@@ -208,8 +208,8 @@ test('a server without structured replies is read all the same', async () => {
   const host = '127.0.1.21';
   const port = await freePort(host);
   await startNbdkit(directory, [
-    ...['--no-sr', '--ipaddr', host, '--port', `${port}`],
-    ...['memory', '1M'],
+    ['--no-sr', '--ipaddr', host, '--port', `${port}`],
+    ['memory', '1M'],
   ]);
   const nbd = await connectNbd({ address: { host, port }, exportName: '' });
   await nbd.write(4096, Buffer.alloc(4096, 3));

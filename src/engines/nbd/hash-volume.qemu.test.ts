@@ -95,8 +95,8 @@ test('a read that fails fails the hash', async () => {
   const socketPath = join(directory, 'nbd.sock');
   const faulty = ['error-pread=EIO', 'error-pread-rate=30%'];
   await startNbdkit(directory, [
-    ...['--unix', socketPath, '--filter=error', '--filter=noextents'],
-    ...['memory', '64M', ...faulty],
+    ['--unix', socketPath, '--filter=error', '--filter=noextents'],
+    ['memory', '64M', ...faulty],
   ]);
   const nbd = await connectNbd({ address: { socketPath }, exportName: '' });
 

@@ -79,7 +79,7 @@ async function digestOf(connection: NbdConnection, block: Block): Promise<Uint8A
 }
 
 /** Web Crypto's digest runs beside the main thread, several at once. */
-async function sha256(bytes: Buffer<ArrayBufferLike>): Promise<Uint8Array> {
+async function sha256(bytes: Buffer): Promise<Uint8Array> {
   return new Uint8Array(await subtle.digest('SHA-256', bytes as Buffer<ArrayBuffer>));
 }
 
