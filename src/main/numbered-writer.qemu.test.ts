@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import {
   serveRawFile,
   sparseFile,
+  startNbdkit,
   startStorageDaemon,
   temporaryDirectory,
   waitFor,
@@ -185,5 +186,42 @@ test('a writer whose server stands still can be stopped', async () => {
   process.kill(daemon.pid, 'SIGCONT');
 
   assert.ok(counts.inDoubt > 0);
+  assert.equal((await writer.verify(connect, 'acknowledged')).ok, true);
+});
+
+test('no block has two writes in flight', async () => {
+  const { serve, connect } = await volumes('data');
+  await serve('data');
+  const small = [{ label: 'data', sizeBytes: 16 * BLOCK_BYTES }];
+  const writer = await startNumberedWriter({ volumes: small, connect, seed: 8, queueDepth: 12 });
+  await acknowledged(writer, 500);
+  await writer.stop();
+
+  const acknowledgedTicks = new Map<number, number>();
+  for (const { block, issuedTick, acknowledgedTick } of writer.log.writes()) {
+    assert.ok(issuedTick > (acknowledgedTicks.get(block) ?? 0), `block ${block}`);
+    acknowledgedTicks.set(block, acknowledgedTick);
+  }
+  assert.equal((await writer.verify(connect, 'flushed')).ok, true);
+});
+
+test("a server's errors leave writes in doubt, and the writer goes on", async () => {
+  const directory = await temporaryDirectory();
+  const socketPath = join(directory, 'nbd.sock');
+  const faulty = ['error-pwrite=EIO', 'error-pwrite-rate=10%'];
+  await startNbdkit(directory, [
+    ['--unix', socketPath, '--filter=error'],
+    ['memory', '64M', ...faulty],
+  ]);
+  const connect = () => connectNbd({ address: { socketPath }, exportName: '' });
+  const writer = await startNumberedWriter({
+    ...{ volumes: [{ label: 'data', sizeBytes }], connect, seed: 9 },
+  });
+
+  await acknowledged(writer, 500);
+  const counts = await writer.stop();
+
+  assert.ok(writer.serverErrors() > 0);
+  assert.equal(counts.inDoubt, writer.serverErrors());
   assert.equal((await writer.verify(connect, 'acknowledged')).ok, true);
 });
