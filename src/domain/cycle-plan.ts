@@ -16,7 +16,10 @@ export const PARKED_RETRY_MS = 5000;
  * never older than the RPO: it ages until the *next* one is complete, so the cycle's own
  * duration comes off the interval.
  */
-export function nextCycleAt(session: ReplicationSession, points: readonly RecoveryPoint[]): Instant {
+export function nextCycleAt(
+  session: ReplicationSession,
+  points: readonly RecoveryPoint[],
+): Instant {
   if (session.state === 'system_paused') return session.stateSince + PARKED_RETRY_MS;
   const last = newestCommon(points);
   if (last === undefined) return session.createdAt;

@@ -15,6 +15,8 @@ export function checkName(text: string, field = 'name'): string {
     code: 'invalid',
     field,
     wanted: `1 to ${MAX_NAME_LENGTH} of A-Z a-z 0-9 . _ -, beginning with a letter or digit`,
-    seen: JSON.stringify(text.length > MAX_NAME_LENGTH ? `${text.slice(0, MAX_NAME_LENGTH)}…` : text),
+    seen: JSON.stringify(
+      text.length > MAX_NAME_LENGTH ? `${text.slice(0, MAX_NAME_LENGTH)}…` : text,
+    ),
   });
 }

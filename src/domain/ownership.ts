@@ -57,5 +57,6 @@ export function meet(own: Ownership, theirs: Ownership, here: SiteId): Meeting {
 
 /** @throws Refusal `stale_epoch` unless a peer's message speaks of the epoch this site knows. */
 export function requireEpoch(groupId: GroupId, own: Ownership, seenEpoch: number): void {
-  if (seenEpoch !== own.epoch) refuse({ code: 'stale_epoch', groupId, seenEpoch, ownEpoch: own.epoch });
+  if (seenEpoch !== own.epoch)
+    refuse({ code: 'stale_epoch', groupId, seenEpoch, ownEpoch: own.epoch });
 }

@@ -18,7 +18,12 @@ export type Subject =
  * nothing was changed. A new reason does not compile until every dialect has words for it.
  */
 export type Reason =
-  | { readonly code: 'invalid'; readonly field: string; readonly wanted: string; readonly seen: string }
+  | {
+      readonly code: 'invalid';
+      readonly field: string;
+      readonly wanted: string;
+      readonly seen: string;
+    }
   | { readonly code: 'not_found'; readonly what: Subject; readonly id: string }
   | { readonly code: 'already_exists'; readonly what: Subject; readonly name: string }
   | { readonly code: 'limit_reached'; readonly what: string; readonly limit: number }
@@ -39,7 +44,12 @@ export type Reason =
       readonly sagaId: SagaId;
       readonly kind: string;
     }
-  | { readonly code: 'not_holder'; readonly groupId: GroupId; readonly holder: SiteId; readonly epoch: number }
+  | {
+      readonly code: 'not_holder';
+      readonly groupId: GroupId;
+      readonly holder: SiteId;
+      readonly epoch: number;
+    }
   | {
       readonly code: 'stale_epoch';
       readonly groupId: GroupId;
@@ -61,7 +71,12 @@ export type Reason =
   | { readonly code: 'in_use'; readonly what: Subject; readonly id: string; readonly by: string }
   | { readonly code: 'past_point_of_no_return'; readonly sagaId: SagaId; readonly kind: string }
   | { readonly code: 'aborted'; readonly sagaId: SagaId; readonly by: string }
-  | { readonly code: 'freeze_too_long'; readonly groupId: GroupId; readonly pauseMs: number; readonly limitMs: number }
+  | {
+      readonly code: 'freeze_too_long';
+      readonly groupId: GroupId;
+      readonly pauseMs: number;
+      readonly limitMs: number;
+    }
   | { readonly code: 'busy'; readonly groupId: GroupId; readonly doing: string }
   | { readonly code: 'unsupported'; readonly what: string; readonly why: string };
 

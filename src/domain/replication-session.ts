@@ -117,17 +117,32 @@ export const transitions: { readonly [S in SessionState]: Row } = {
  *
  * @throws Refusal `wrong_state` when a command is not possible in the session's state
  */
-export function advance(session: ReplicationSession, event: SessionEvent, at: Instant): ReplicationSession {
+export function advance(
+  session: ReplicationSession,
+  event: SessionEvent,
+  at: Instant,
+): ReplicationSession {
   const { id, state } = session;
   const next = transitions[state][event];
   if (next === undefined) {
     const allowedIn = sessionStates.filter((s) => transitions[s][event] !== undefined);
-    throw new Refusal({ code: 'wrong_state', what: 'replication_session', id, state, event, allowedIn });
+    throw new Refusal({
+      code: 'wrong_state',
+      what: 'replication_session',
+      id,
+      state,
+      event,
+      allowedIn,
+    });
   }
   return next === state ? session : { ...session, state: next, stateSince: at };
 }
 
 /** Whether cycles start by themselves in this state. */
 export function cyclesByItself(session: ReplicationSession): boolean {
-  return session.role === 'source' && session.cycle === undefined && transitions[session.state].sync !== undefined;
+  return (
+    session.role === 'source' &&
+    session.cycle === undefined &&
+    transitions[session.state].sync !== undefined
+  );
 }

@@ -134,7 +134,11 @@ export interface Engine {
    * keep their content. Points beneath a fork are kept and reported. Hosts go on; the work is
    * limited to `bytesPerSecond`.
    */
-  forgetPoints(groupId: GroupId, pointIds: readonly PointId[], limit: MergeLimit): Promise<ForgottenPoints>;
+  forgetPoints(
+    groupId: GroupId,
+    pointIds: readonly PointId[],
+    limit: MergeLimit,
+  ): Promise<ForgottenPoints>;
 
   /** The points that are here complete, oldest first. */
   points(groupId: GroupId): Promise<readonly PointId[]>;

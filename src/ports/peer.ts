@@ -1,4 +1,12 @@
-import type { GroupId, Instant, PointId, SagaId, SessionId, SiteId, VolumeId } from '../domain/ids.ts';
+import type {
+  GroupId,
+  Instant,
+  PointId,
+  SagaId,
+  SessionId,
+  SiteId,
+  VolumeId,
+} from '../domain/ids.ts';
 import type { Ownership } from '../domain/ownership.ts';
 import type { PointVolume } from '../domain/recovery-point.ts';
 import type { ReceivingTarget, VolumeHash } from './engine.ts';

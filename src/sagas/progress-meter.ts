@@ -6,7 +6,7 @@ const WINDOW_MS = 5000;
 
 /** Turns counters into a rate and an estimate. One per attempt. */
 export class ProgressMeter {
-  #samples: { readonly atMs: number; readonly sentBytes: number }[] = [];
+  readonly #samples: { readonly atMs: number; readonly sentBytes: number }[] = [];
 
   measure({ sentBytes, totalBytes }: Progress, atMs: number): SagaProgress {
     this.#samples.push({ atMs, sentBytes });

@@ -35,7 +35,10 @@ export class SagaRunner {
   readonly #ports: SagaPorts;
   readonly #log: Log;
   readonly #definitions: ReadonlyMap<string, SagaDefinition>;
-  readonly #running = new Map<SagaId, { readonly abort: AbortController; readonly end: Promise<void> }>();
+  readonly #running = new Map<
+    SagaId,
+    { readonly abort: AbortController; readonly end: Promise<void> }
+  >();
   readonly #waiting = new Map<SagaId, Set<() => void>>();
   #stopListening: (() => void) | undefined;
   readonly #stopping = new AbortController();
@@ -49,7 +52,7 @@ export class SagaRunner {
 
   /** Goes on with every saga that has not ended, and with each new one from now on. */
   async start(): Promise<void> {
-    this.#stopListening = this.#ports.store.onCommit(() => this.#look());
+    this.#stopListening = this.#ports.store.onCommit(() => void this.#look());
     await this.#look();
   }
 
@@ -87,7 +90,8 @@ export class SagaRunner {
   async abort(sagaId: SagaId, by: string): Promise<void> {
     await this.#ports.store.transaction(async (tx) => {
       const { kind, steps, state } = await tx.sagas.need(sagaId);
-      if (state === 'done' || passedNoReturn({ steps })) refuse({ code: 'past_point_of_no_return', sagaId, kind });
+      if (state === 'done' || passedNoReturn({ steps }))
+        refuse({ code: 'past_point_of_no_return', sagaId, kind });
       await tx.sagas.change(sagaId, (s) => ({ ...s, abortAskedBy: s.abortAskedBy ?? by }));
     });
     this.#running.get(sagaId)?.abort.abort(new Aborting());
@@ -156,7 +160,13 @@ export class SagaRunner {
         durationMs: this.#ports.clock.monotonicMs() - startedMs,
       });
       const next = await this.#perform(record, part, abort, row);
-      this.#log.info({ event: 'saga_step_done', sagaId: id, kind, step: part.name, durationMs: row(0).durationMs });
+      this.#log.info({
+        event: 'saga_step_done',
+        sagaId: id,
+        kind,
+        step: part.name,
+        durationMs: row(0).durationMs,
+      });
       return next;
     } catch (error) {
       if (this.#stopped) throw new ShuttingDown();
@@ -193,7 +203,12 @@ export class SagaRunner {
   }
 
   /** A part did not work: try again, or turn round. */
-  async #troubled(record: SagaRecord, part: Part, error: unknown, passed: boolean): Promise<SagaRecord> {
+  async #troubled(
+    record: SagaRecord,
+    part: Part,
+    error: unknown,
+    passed: boolean,
+  ): Promise<SagaRecord> {
     const { id, kind } = record;
     const { store } = this.#ports;
     const aborting = error instanceof Aborting;
@@ -201,7 +216,15 @@ export class SagaRunner {
     const attempts = record.doing === part.name ? record.attempts + 1 : 1;
     const allowed = part.is === 'step' ? (part.step.attempts ?? DEFAULT_ATTEMPTS) : 1;
     const final = error instanceof Refusal || aborting || attempts >= allowed;
-    this.#log.warn({ event: 'saga_step_failed', sagaId: id, kind, step: part.name, attempts, trouble, error });
+    this.#log.warn({
+      event: 'saga_step_failed',
+      sagaId: id,
+      kind,
+      step: part.name,
+      attempts,
+      trouble,
+      error,
+    });
     if (final && !passed) {
       return store.transaction((tx) =>
         tx.sagas.change(id, (s) => ({
@@ -211,7 +234,9 @@ export class SagaRunner {
           attempts: 0,
           trouble,
           outcome: aborting
-            ? outcomeOf(new Refusal({ code: 'aborted', sagaId: id, by: s.abortAskedBy ?? 'operator' }))
+            ? outcomeOf(
+                new Refusal({ code: 'aborted', sagaId: id, by: s.abortAskedBy ?? 'operator' }),
+              )
             : outcomeOf(error),
         })),
       );
@@ -238,7 +263,13 @@ export class SagaRunner {
         return;
       } catch (error) {
         if (this.#stopped) throw new ShuttingDown();
-        this.#log.error({ event: 'saga_undo_failed', sagaId: left.id, kind: left.kind, attempts, error });
+        this.#log.error({
+          event: 'saga_undo_failed',
+          sagaId: left.id,
+          kind: left.kind,
+          attempts,
+          error,
+        });
         await this.#backOff(attempts);
       }
     }
@@ -250,7 +281,8 @@ export class SagaRunner {
     const part = parts[record.steps.length - 1];
     if (part?.is === 'step') await this.#undoStep(record, part);
     return store.transaction(async (tx) => {
-      if (part?.is === 'commit') await part.commit.undo?.(tx, input, { sagaId: id, here, now: clock.now() });
+      if (part?.is === 'commit')
+        await part.commit.undo?.(tx, input, { sagaId: id, here, now: clock.now() });
       return tx.sagas.change(id, (s) => ({ ...s, steps: s.steps.slice(0, -1), doing: part?.name }));
     });
   }
@@ -298,7 +330,9 @@ export class SagaRunner {
         toldMs = nowMs;
         store
           .transaction((tx) => tx.sagas.change(sagaId, (s) => ({ ...s, progress: state })))
-          .catch((error: unknown) => this.#log.warn({ event: 'progress_not_recorded', sagaId, error }));
+          .catch((error: unknown) =>
+            this.#log.warn({ event: 'progress_not_recorded', sagaId, error }),
+          );
       },
     };
   }

@@ -45,7 +45,12 @@ export interface CommitFacts {
 type Json = Readonly<Record<string, unknown>>;
 
 export interface Step<Input, Done, Output> {
-  readonly do: (ports: SagaPorts, input: Input, done: Done, control: StepControl) => Promise<Output>;
+  readonly do: (
+    ports: SagaPorts,
+    input: Input,
+    done: Done,
+    control: StepControl,
+  ) => Promise<Output>;
   /** Runs when the step was begun, whether or not it ended. */
   readonly undo?: (ports: SagaPorts, input: Input, control: StepControl) => Promise<void>;
   /** How often a failure is tried again before the saga is undone. */
@@ -53,14 +58,23 @@ export interface Step<Input, Done, Output> {
 }
 
 export interface Commit<Input, Done, Output> {
-  readonly write: (tx: Transaction, input: Input, done: Done, facts: CommitFacts) => Promise<Output>;
+  readonly write: (
+    tx: Transaction,
+    input: Input,
+    done: Done,
+    facts: CommitFacts,
+  ) => Promise<Output>;
   readonly undo?: (tx: Transaction, input: Input, facts: CommitFacts) => Promise<void>;
 }
 
 /** A part of a saga as the runner sees it, types forgotten. */
 export type Part =
   | { readonly is: 'step'; readonly name: string; readonly step: Step<unknown, Json, unknown> }
-  | { readonly is: 'commit'; readonly name: string; readonly commit: Commit<unknown, Json, unknown> }
+  | {
+      readonly is: 'commit';
+      readonly name: string;
+      readonly commit: Commit<unknown, Json, unknown>;
+    }
   | { readonly is: 'point_of_no_return'; readonly name: 'point-of-no-return' };
 
 type WhenUndone<Input> = (tx: Transaction, input: Input, facts: UndoneFacts) => Promise<void>;

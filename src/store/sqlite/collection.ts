@@ -45,7 +45,8 @@ export function collection<Row extends { readonly id: string }>(
     const row = select.get(id);
     return row === undefined ? undefined : parse(row);
   };
-  const need = (id: string): Row => find(id) ?? refuse({ code: 'not_found', what: subjects[name], id });
+  const need = (id: string): Row =>
+    find(id) ?? refuse({ code: 'not_found', what: subjects[name], id });
   const where = (like: Partial<Row>): Row[] => {
     const wanted = Object.entries(like);
     const clauses = wanted.map(([member]) => `document ->> '$.${member}' IS ?`);

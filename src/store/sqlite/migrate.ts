@@ -14,7 +14,9 @@ export function migrate(database: DatabaseSync): void {
     .toSorted();
   const done = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
   if (done > files.length) {
-    throw new Error(`the store has version ${done}, this program knows ${files.length}: use a newer Baton`);
+    throw new Error(
+      `the store has version ${done}, this program knows ${files.length}: use a newer Baton`,
+    );
   }
   for (const [index, name] of files.entries()) {
     if (index < done) continue;

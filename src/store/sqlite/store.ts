@@ -18,7 +18,10 @@ const TRIM_EVERY = 500;
  * @param file a path, or `:memory:`
  * @throws Error when another process has it open
  */
-export function openSqliteStore(file: string, clock: Clock): Store & { readonly engineRecords: EngineRecords } {
+export function openSqliteStore(
+  file: string,
+  clock: Clock,
+): Store & { readonly engineRecords: EngineRecords } {
   const database = new DatabaseSync(file);
   try {
     // Exclusive: a second server on the same data would serve the same volumes.
@@ -29,14 +32,19 @@ export function openSqliteStore(file: string, clock: Clock): Store & { readonly 
   } catch (error) {
     database.close();
     if (error instanceof Error && error.message.includes('locked')) {
-      throw new Error(`${file} is open in another process: only one server may run on it`, { cause: error });
+      throw new Error(`${file} is open in another process: only one server may run on it`, {
+        cause: error,
+      });
     }
     throw error;
   }
   return sqliteStore(database, clock);
 }
 
-function sqliteStore(database: DatabaseSync, clock: Clock): Store & { readonly engineRecords: EngineRecords } {
+function sqliteStore(
+  database: DatabaseSync,
+  clock: Clock,
+): Store & { readonly engineRecords: EngineRecords } {
   // One connection: transactions and reads take turns.
   const turns = new Turns();
   const listeners = new Set<() => void>();
@@ -113,7 +121,11 @@ function collections(database: DatabaseSync, emit: Emit): Transaction {
   };
 }
 
-function eventsAfter(database: DatabaseSync, sequence: number, limit: number): readonly StoreEvent[] {
+function eventsAfter(
+  database: DatabaseSync,
+  sequence: number,
+  limit: number,
+): readonly StoreEvent[] {
   const rows = database
     .prepare('SELECT * FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?')
     .all(sequence, limit);
@@ -123,7 +135,7 @@ function eventsAfter(database: DatabaseSync, sequence: number, limit: number): r
     collection: String(row['collection']) as CollectionName,
     id: String(row['id']),
     change: String(row['change']) as StoreEvent['change'],
-    row: row['document'] === null ? undefined : JSON.parse(String(row['document'])),
+    row: row['document'] === null ? undefined : (JSON.parse(String(row['document'])) as unknown),
   }));
 }
 
@@ -140,7 +152,8 @@ function engineRecords(database: DatabaseSync, turns: Turns): EngineRecords {
     read: (groupId) =>
       soon(() => {
         const row = select.get(groupId);
-        const document: unknown = row === undefined ? undefined : JSON.parse(String(row['document']));
+        const document: unknown =
+          row === undefined ? undefined : JSON.parse(String(row['document']));
         return document;
       }),
     write: (groupId, document) => soon(() => void upsert.run(groupId, JSON.stringify(document))),

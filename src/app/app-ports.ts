@@ -1,0 +1,35 @@
+import type { SagaId, SiteId } from '../domain/ids.ts';
+import type { SagaRecord } from '../domain/saga-record.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Engine } from '../ports/engine.ts';
+import type { HostCertificates } from '../ports/host-certificates.ts';
+import type { Log } from '../ports/log.ts';
+import type { Pairing } from '../ports/pairing.ts';
+import type { PeerProtocol } from '../ports/peer.ts';
+import type { Store } from '../ports/store.ts';
+
+/** What the use cases reach the world through. */
+export interface AppPorts {
+  readonly here: SiteId;
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly peer: PeerProtocol;
+  readonly pairing: Pairing;
+  readonly certificates: HostCertificates;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly sagas: Sagas;
+}
+
+/** The runner, as far as use cases need it. */
+export interface Sagas {
+  /** The record once the saga has ended. */
+  ended(sagaId: SagaId): Promise<SagaRecord>;
+  /** @throws Refusal `past_point_of_no_return` */
+  abort(sagaId: SagaId, by: string): Promise<void>;
+}
+
+/** A long request's answer: the saga to follow. */
+export interface Job {
+  readonly jobId: SagaId;
+}

@@ -1,0 +1,113 @@
+import type {
+  GroupId,
+  PointId,
+  SagaId,
+  SessionId,
+  SiteId,
+  UserId,
+  VolumeId,
+} from '../domain/ids.ts';
+import type { Store } from '../ports/store.ts';
+import { abortJob } from './abort-job.ts';
+import type { AppPorts } from './app-ports.ts';
+import { recordAudit } from './audit.ts';
+import type { AuditLine } from './audit.ts';
+import { addVolume, createGroup, deleteGroup, removeVolume } from './change-group.ts';
+import { deleteVolume, resizeVolume } from './change-volume.ts';
+import { createVolume } from './create-volume.ts';
+import type { CreateVolume } from './create-volume.ts';
+import { handOverGroup, preflightHandover } from './hand-over-group.ts';
+import type { HandOverGroup } from './hand-over-group.ts';
+import { createHost, deleteHost, mapHost, renewHostCertificate, unmapHost } from './map-hosts.ts';
+import type { Mapping } from './map-hosts.ts';
+import { invitePeer, joinPeer, removePeer } from './pair-sites.ts';
+import { pauseSession, resumeSession } from './pause-session.ts';
+import { changeSession, protectGroup, synchronizeGroup, unprotectGroup } from './protect-group.ts';
+import type { ProtectGroup, SessionSettings } from './protect-group.ts';
+import { hashPoint } from './receive-for-peer.ts';
+import { reprotectGroup } from './reprotect-group.ts';
+import {
+  authenticate,
+  changePassword,
+  createUser,
+  deleteUser,
+  signIn,
+  signOut,
+} from './sign-in.ts';
+import * as views from './views.ts';
+
+/** Every use case, with its ports in place: what a dialect calls. Each is documented where it is. */
+export type App = ReturnType<typeof createApp>;
+
+export function createApp(ports: AppPorts) {
+  return {
+    signIn: (r: { name: string; password: string }) => signIn(ports, r),
+    signOut: (token: string) => signOut(ports, token),
+    authenticate: (token: string) => authenticate(ports, token),
+    createUser: (r: Parameters<typeof createUser>[1]) => createUser(ports, r),
+    changePassword: (r: { userId: UserId; password: string }) => changePassword(ports, r),
+    deleteUser: (r: { userId: UserId }) => deleteUser(ports, r),
+    listUsers: () => ports.store.read((tx) => tx.users.all()),
+
+    showSite: () => views.showSite(ports),
+    invitePeer: () => invitePeer(ports),
+    joinPeer: (r: { token: string }) => joinPeer(ports, r),
+    removePeer: (r: { peerId: SiteId }) => removePeer(ports, r),
+    listPeers: () => views.listPeers(ports),
+    showPeer: (id: SiteId) => views.showPeer(ports, id),
+
+    createVolume: (r: CreateVolume) => createVolume(ports, r),
+    resizeVolume: (r: { volumeId: VolumeId; sizeBytes: number }) => resizeVolume(ports, r),
+    deleteVolume: (r: { volumeId: VolumeId }) => deleteVolume(ports, r),
+    listVolumes: () => views.listVolumes(ports),
+    showVolume: (id: VolumeId) => views.showVolume(ports, id),
+
+    createGroup: (r: { name: string }) => createGroup(ports, r),
+    deleteGroup: (r: { groupId: GroupId }) => deleteGroup(ports, r),
+    addVolume: (r: { groupId: GroupId; volumeId: VolumeId }) => addVolume(ports, r),
+    removeVolume: (r: { groupId: GroupId; volumeId: VolumeId }) => removeVolume(ports, r),
+    listGroups: () => views.listGroups(ports),
+    showGroup: (id: GroupId) => views.showGroup(ports, id),
+    inspectGroup: (id: GroupId) => views.inspectGroup(ports, id),
+    listPoints: (id: GroupId) => views.listPoints(ports, id),
+    hashPoint: (r: { groupId: GroupId; pointId: PointId }) => hashPoint(ports, r),
+
+    createHost: (r: { name: string }) => createHost(ports, r),
+    renewHostCertificate: (r: Pick<Mapping, 'hostId'>) => renewHostCertificate(ports, r),
+    deleteHost: (r: Pick<Mapping, 'hostId'>) => deleteHost(ports, r),
+    mapHost: (r: Mapping) => mapHost(ports, r),
+    unmapHost: (r: Mapping) => unmapHost(ports, r),
+    listHosts: () => views.listHosts(ports),
+
+    protectGroup: (r: ProtectGroup) => protectGroup(ports, r),
+    unprotectGroup: (r: { groupId: GroupId; discardCopy: boolean }) => unprotectGroup(ports, r),
+    changeSession: (r: SessionSettings & { sessionId: SessionId }) => changeSession(ports, r),
+    synchronizeGroup: (r: { groupId: GroupId }) => synchronizeGroup(ports, r),
+    pauseSession: (r: { sessionId: SessionId; by: string }) => pauseSession(ports, r),
+    resumeSession: (r: { sessionId: SessionId }) => resumeSession(ports, r),
+    listSessions: () => views.listSessions(ports),
+    showSession: (id: SessionId) => views.showSession(ports, id),
+
+    handOverGroup: (r: HandOverGroup) => handOverGroup(ports, r),
+    preflightHandover: (r: HandOverGroup) => preflightHandover(ports, r),
+    reprotectGroup: (r: { groupId: GroupId }) => reprotectGroup(ports, r),
+
+    listJobs: (filter: views.JobFilter) => views.listJobs(ports, filter),
+    showJob: (id: SagaId) => views.showJob(ports, id),
+    /** Resolves when the job has ended, either way. */
+    endOfJob: (id: SagaId) => ports.sagas.ended(id),
+    abortJob: (r: { jobId: SagaId; by: string }) => abortJob(ports, r),
+
+    recordAudit: (line: AuditLine) => recordAudit(ports, line),
+    listAudit: () => ports.store.read((tx) => tx.audit.all()),
+    events: eventSource(ports.store),
+  };
+}
+
+function eventSource(store: Store): Pick<Store, 'eventsAfter' | 'lastEvent' | 'onCommit'> {
+  return {
+    eventsAfter: (sequence, limit) => store.eventsAfter(sequence, limit),
+    lastEvent: () => store.lastEvent(),
+    onCommit: (listener) => store.onCommit(listener),
+  };
+}

@@ -1,0 +1,77 @@
+import { newId } from '../domain/ids.ts';
+import type { SagaId, VolumeId } from '../domain/ids.ts';
+import { requireHolder } from '../domain/ownership.ts';
+import { refuse } from '../domain/refusal.ts';
+import { checkGrowth } from '../domain/volume.ts';
+import { sessionOf } from '../sagas/offer.ts';
+import { lockGroup } from '../sagas/operation.ts';
+import { startSaga } from '../sagas/saga.ts';
+import { deleteVolume as deleteSaga, resizeVolume as resizeSaga } from '../sagas/volumes.ts';
+import type { AppPorts, Job } from './app-ports.ts';
+
+type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
+
+/**
+ * Grows a volume at every site that has it. Its export closes and opens again, so its hosts are
+ * disconnected for some milliseconds and have to reconnect to see the new size.
+ *
+ * @throws Refusal `invalid` (smaller, not whole sectors), `not_found`, `not_holder`,
+ *   `operation_running`
+ */
+export function resizeVolume(
+  { store, clock, here }: Deps,
+  { volumeId, sizeBytes }: { readonly volumeId: VolumeId; readonly sizeBytes: number },
+): Promise<Job> {
+  return store.transaction(async (tx) => {
+    const volume = await tx.volumes.need(volumeId);
+    const { groupId } = volume;
+    const { ownership } = await tx.groups.need(groupId);
+    requireHolder(groupId, ownership, here);
+    checkGrowth(volume, sizeBytes);
+    const sagaId = newId<SagaId>();
+    await lockGroup(tx, groupId, sagaId);
+    const peerId = (await sessionOf(tx, groupId))?.peerId;
+    const options = { sagaId, groupId, now: clock.now() };
+    await startSaga(tx, resizeSaga, { volumeId, groupId, sizeBytes, peerId }, options);
+    return { jobId: sagaId };
+  });
+}
+
+/**
+ * Deletes a volume and all its bytes at this site.
+ *
+ * @throws Refusal `not_found`, `not_holder`, `operation_running`, or `in_use` while hosts may
+ *   attach it or its own session replicates it — unmap or unprotect first
+ */
+export function deleteVolume(
+  { store, clock, here }: Deps,
+  { volumeId }: { readonly volumeId: VolumeId },
+): Promise<Job> {
+  return store.transaction(async (tx) => {
+    const { groupId } = await tx.volumes.need(volumeId);
+    const group = await tx.groups.need(groupId);
+    requireHolder(groupId, group.ownership, here);
+    if (group.implicit && group.hosts.length > 0) {
+      refuse({
+        code: 'in_use',
+        what: 'volume',
+        id: volumeId,
+        by: `host ${group.hosts.join(', ')}`,
+      });
+    }
+    const session = await sessionOf(tx, groupId);
+    if (group.implicit && session !== undefined) {
+      refuse({
+        code: 'in_use',
+        what: 'volume',
+        id: volumeId,
+        by: `replication session ${session.id}`,
+      });
+    }
+    const sagaId = newId<SagaId>();
+    await lockGroup(tx, groupId, sagaId);
+    await tx.volumes.change(volumeId, (v) => ({ ...v, state: 'deleting' }));
+    await startSaga(tx, deleteSaga, { volumeId, groupId }, { sagaId, groupId, now: clock.now() });
+    return { jobId: sagaId };
+  });
+}

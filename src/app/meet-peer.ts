@@ -1,0 +1,89 @@
+/**
+ * What two sites' heartbeats do to each other's knowledge of the groups they share.
+ */
+import type { SiteId } from '../domain/ids.ts';
+import { meet } from '../domain/ownership.ts';
+import type { Beat, GroupBeat } from '../ports/peer.ts';
+import type { AppPorts } from './app-ports.ts';
+import { cancelHandover } from './take-group.ts';
+
+type Deps = Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here' | 'log'>;
+
+/** What this site's own data planes are like, as the supervisor last saw them. */
+export type DataPlanes = (
+  groupId: GroupBeat['groupId'],
+) => Pick<GroupBeat, 'dataPlane' | 'instance'>;
+
+/** This site's word on every group that it shares with the peer. */
+export async function beatFor(
+  { store, clock, here }: Pick<Deps, 'store' | 'clock' | 'here'>,
+  peerId: SiteId,
+  dataPlanes: DataPlanes,
+): Promise<Beat> {
+  const groups = await store.read(async (tx) => {
+    const sessions = await tx.sessions.where({ peerId });
+    return Promise.all(sessions.map((s) => tx.groups.need(s.groupId)));
+  });
+  return {
+    siteId: here,
+    at: clock.now(),
+    groups: groups.map(({ id: groupId, ownership, operation }) => ({
+      groupId,
+      ownership,
+      operation,
+      ...dataPlanes(groupId),
+    })),
+  };
+}
+
+/**
+ * Sends this site's word to a peer and acts on the answer.
+ *
+ * @throws Refusal `peer_unreachable`
+ */
+export async function exchangeBeats(
+  ports: Deps & Pick<AppPorts, 'peer'>,
+  peerId: SiteId,
+  dataPlanes: DataPlanes,
+): Promise<Beat> {
+  const ours = await beatFor(ports, peerId, dataPlanes);
+  const theirs = await ports.peer.heartbeat(peerId, ours);
+  await meetPeer(ports, theirs);
+  for (const group of theirs.groups) await dropForgottenLock(ports, ours, group);
+  return theirs;
+}
+
+/** Acts on a peer's word: a higher epoch wins. */
+export async function meetPeer(ports: Deps, beat: Beat): Promise<void> {
+  for (const theirs of beat.groups) await meetGroup(ports, theirs);
+}
+
+async function meetGroup({ store, engine, here, log }: Deps, theirs: GroupBeat): Promise<void> {
+  const { groupId } = theirs;
+  const own = await store.read((tx) => tx.groups.get(groupId));
+  if (own === undefined) return;
+  const meeting = meet(own.ownership, theirs.ownership, here);
+  if (meeting === 'they_are_behind' || meeting === 'same') return;
+  // Given to this site: the giver's `take` brings the point to stand on.
+  if (theirs.ownership.holder === here) return;
+  if (meeting === 'fence_then_learn') await engine.fence(groupId);
+  await store.transaction((tx) =>
+    tx.groups.change(groupId, (g) => ({ ...g, ownership: theirs.ownership })),
+  );
+  log.warn({ event: 'higher_epoch_met', groupId, from: own.ownership, to: theirs.ownership });
+}
+
+/**
+ * A handover locks the destination; when it was undone without a word reaching us, the holder no
+ * longer names it. Only a lock that we had before we asked counts: a younger one the answer may
+ * not know yet.
+ */
+async function dropForgottenLock(ports: Deps, ours: Beat, theirs: GroupBeat): Promise<void> {
+  const { groupId } = theirs;
+  const asked = ours.groups.find((g) => g.groupId === groupId);
+  const held = asked?.operation;
+  if (asked === undefined || held === undefined || held === theirs.operation) return;
+  if (asked.ownership.holder === ports.here || theirs.ownership.epoch !== asked.ownership.epoch)
+    return;
+  await cancelHandover(ports, { groupId, sagaId: held });
+}

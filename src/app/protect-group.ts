@@ -1,0 +1,172 @@
+import { newId } from '../domain/ids.ts';
+import type { GroupId, PointId, SagaId, SessionId, SiteId } from '../domain/ids.ts';
+import { requireHolder } from '../domain/ownership.ts';
+import { refuse } from '../domain/refusal.ts';
+import {
+  advance,
+  DEFAULT_RETAINED_POINTS,
+  MAX_RETAINED_POINTS,
+  MAX_RPO_SECONDS,
+  MIN_RPO_SECONDS,
+} from '../domain/replication-session.ts';
+import type { ReplicationSession } from '../domain/replication-session.ts';
+import { needSession, sessionOf } from '../sagas/offer.ts';
+import { lockGroup } from '../sagas/operation.ts';
+import { protect, unprotect } from '../sagas/protect.ts';
+import { startCycle } from '../sagas/replicate.ts';
+import { startSaga } from '../sagas/saga.ts';
+import type { AppPorts, Job } from './app-ports.ts';
+
+type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
+
+export interface SessionSettings {
+  readonly rpoSeconds?: number | undefined;
+  /** Of the link, for one cycle; `null` lifts the limit. */
+  readonly bytesPerSecond?: number | null | undefined;
+  readonly retainedPoints?: number | undefined;
+}
+
+export interface ProtectGroup extends SessionSettings {
+  readonly groupId: GroupId;
+  readonly peerId: SiteId;
+  readonly rpoSeconds: number;
+}
+
+/**
+ * Begins replicating a group to a peer; the first cycle copies everything.
+ *
+ * @throws Refusal `invalid`, `not_found`, `not_holder`, `already_protected`, `operation_running`;
+ *   the saga ends undone when the peer does not answer or has other things of those names
+ */
+export function protectGroup(
+  { store, clock, here }: Deps,
+  { groupId, peerId, ...settings }: ProtectGroup,
+): Promise<Job & { readonly sessionId: SessionId }> {
+  checkSettings(settings);
+  return store.transaction(async (tx) => {
+    const group = await tx.groups.need(groupId);
+    await tx.peers.need(peerId);
+    requireHolder(groupId, group.ownership, here);
+    const existing = await sessionOf(tx, groupId);
+    if (existing !== undefined) {
+      refuse({ code: 'already_protected', groupId, sessionId: existing.id });
+    }
+    if (group.volumeIds.length === 0) {
+      refuse({
+        code: 'invalid',
+        field: 'group',
+        wanted: 'at least one volume in it',
+        seen: 'none',
+      });
+    }
+    const sagaId = newId<SagaId>();
+    const sessionId = newId<SessionId>();
+    const now = clock.now();
+    await lockGroup(tx, groupId, sagaId);
+    await tx.sessions.insert({
+      id: sessionId,
+      groupId,
+      peerId,
+      role: 'source',
+      rpoSeconds: settings.rpoSeconds,
+      bytesPerSecond: settings.bytesPerSecond ?? undefined,
+      retainedPoints: settings.retainedPoints ?? DEFAULT_RETAINED_POINTS,
+      state: 'initializing',
+      stateSince: now,
+      parkedBecause: undefined,
+      cycle: undefined,
+      lastCycle: undefined,
+      createdAt: now,
+    });
+    await startSaga(tx, protect, { sessionId, groupId, peerId }, { sagaId, groupId, now });
+    return { sessionId, jobId: sagaId };
+  });
+}
+
+/**
+ * Changes a session's settings; the destination learns them with the next cycle.
+ *
+ * @throws Refusal `invalid`, `not_found`, `not_holder`
+ */
+export function changeSession(
+  { store, here }: Pick<AppPorts, 'store' | 'here'>,
+  { sessionId, ...settings }: SessionSettings & { readonly sessionId: SessionId },
+): Promise<ReplicationSession> {
+  checkSettings(settings);
+  return store.transaction(async (tx) => {
+    const { groupId } = await tx.sessions.need(sessionId);
+    requireHolder(groupId, (await tx.groups.need(groupId)).ownership, here);
+    const { rpoSeconds, bytesPerSecond, retainedPoints } = settings;
+    return tx.sessions.change(sessionId, (s) => ({
+      ...s,
+      rpoSeconds: rpoSeconds ?? s.rpoSeconds,
+      bytesPerSecond:
+        bytesPerSecond === undefined ? s.bytesPerSecond : (bytesPerSecond ?? undefined),
+      retainedPoints: retainedPoints ?? s.retainedPoints,
+    }));
+  });
+}
+
+/**
+ * Ends a group's replication. The destination's copy stays, unserved, and makes a later session a
+ * delta; with `discardCopy` it is deleted.
+ *
+ * @throws Refusal `not_protected`, `not_holder`, `operation_running`, `wrong_state`
+ */
+export function unprotectGroup(
+  { store, clock, here }: Deps,
+  { groupId, discardCopy }: { readonly groupId: GroupId; readonly discardCopy: boolean },
+): Promise<Job> {
+  return store.transaction(async (tx) => {
+    const { ownership } = await tx.groups.need(groupId);
+    const session = await needSession(tx, groupId);
+    requireHolder(groupId, ownership, here);
+    const sagaId = newId<SagaId>();
+    const now = clock.now();
+    await lockGroup(tx, groupId, sagaId);
+    await tx.sessions.change(session.id, (s) => advance(s, 'delete', now));
+    const input = { sessionId: session.id, groupId, peerId: session.peerId, discardCopy };
+    await startSaga(tx, unprotect, input, { sagaId, groupId, now });
+    return { jobId: sagaId };
+  });
+}
+
+/**
+ * Starts a cycle now. While one runs, that one is the answer.
+ *
+ * @throws Refusal `not_protected`, `not_holder`, `operation_running`, `wrong_state`
+ */
+export function synchronizeGroup(
+  { store, clock, here }: Deps,
+  { groupId }: { readonly groupId: GroupId },
+): Promise<Job> {
+  return store.transaction(async (tx) => {
+    const group = await tx.groups.need(groupId);
+    const session = await needSession(tx, groupId);
+    requireHolder(groupId, group.ownership, here);
+    if (session.cycle !== undefined) return { jobId: session.cycle.sagaId };
+    const now = clock.now();
+    const moved = advance(session, 'sync', now);
+    if (group.operation !== undefined) await lockGroup(tx, groupId, newId<SagaId>());
+    await tx.sessions.change(session.id, () => moved);
+    const cycle = { session: moved, sagaId: newId<SagaId>(), pointId: newId<PointId>(), now };
+    return { jobId: await startCycle(tx, cycle) };
+  });
+}
+
+function checkSettings({ rpoSeconds, bytesPerSecond, retainedPoints }: SessionSettings): void {
+  checkWhole('rpoSeconds', rpoSeconds, MIN_RPO_SECONDS, MAX_RPO_SECONDS);
+  checkWhole('bytesPerSecond', bytesPerSecond ?? undefined, 64 * 1024, Number.MAX_SAFE_INTEGER);
+  checkWhole('retainedPoints', retainedPoints, 1, MAX_RETAINED_POINTS);
+}
+
+function checkWhole(field: string, value: number | undefined, least: number, most: number): void {
+  if (value === undefined) return;
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
+  refuse({
+    code: 'invalid',
+    field,
+    wanted: `a whole number from ${least} to ${most}`,
+    seen: String(value),
+  });
+}

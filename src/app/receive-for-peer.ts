@@ -1,0 +1,215 @@
+/**
+ * The destination's half of a session: what the source's messages do here.
+ * Each may arrive twice or late; the group's epoch tells a late one from a repeat.
+ */
+import type { Group } from '../domain/group.ts';
+import type { GroupId, PointId, SiteId, VolumeId } from '../domain/ids.ts';
+import { requireEpoch } from '../domain/ownership.ts';
+import { bySequence } from '../domain/recovery-point.ts';
+import { refuse } from '../domain/refusal.ts';
+import { advance } from '../domain/replication-session.ts';
+import type { ReplicationSession } from '../domain/replication-session.ts';
+import type { ReceivingTarget, VolumeHash } from '../ports/engine.ts';
+import type {
+  CompleteAnswer,
+  CompleteRequest,
+  EndSession,
+  GroupOffer,
+  OfferAnswer,
+  ReceiveRequest,
+  ResizeRequest,
+} from '../ports/peer.ts';
+import type { Transaction } from '../ports/store.ts';
+import { forgetGroup } from '../sagas/members.ts';
+import { sessionOf } from '../sagas/offer.ts';
+import type { AppPorts } from './app-ports.ts';
+
+/**
+ * Makes or renews this site's copy of a peer's group.
+ *
+ * @throws Refusal `already_exists` when other things have its names here; `stale_epoch`;
+ *   `already_protected` when it is replicated here from elsewhere
+ */
+export function acceptOffer(
+  { store, clock, here }: Pick<AppPorts, 'store' | 'clock' | 'here'>,
+  from: SiteId,
+  offer: GroupOffer,
+): Promise<OfferAnswer> {
+  return store.transaction(async (tx) => {
+    const existing = await tx.groups.get(offer.groupId);
+    if (existing === undefined) await insertCopy(tx, offer);
+    else await renewCopy(tx, existing, offer, here);
+    await keepSession(tx, from, offer, clock.now());
+    const points = bySequence(await tx.points.where({ groupId: offer.groupId }));
+    return { points: points.filter((p) => !p.expiring).map((p) => p.id) };
+  });
+}
+
+/**
+ * Opens a place for a point of the peer's.
+ *
+ * @throws Refusal of `acceptOffer`, of `Engine.receivePoint`, `wrong_state`
+ */
+export async function receivePoint(
+  ports: Pick<AppPorts, 'store' | 'clock' | 'here' | 'engine'>,
+  from: SiteId,
+  { offer, pointId, basePointId, volumes }: ReceiveRequest,
+): Promise<ReceivingTarget> {
+  await acceptOffer(ports, from, offer);
+  const { groupId } = offer;
+  return ports.engine.receivePoint({ groupId, pointId, basePointId, peerId: from, volumes });
+}
+
+/**
+ * Makes what was received a point: first the bytes, then the row.
+ *
+ * @throws Refusal `stale_epoch`, `point_missing`
+ */
+export async function completePoint(
+  { store, engine, clock }: Pick<AppPorts, 'store' | 'engine' | 'clock'>,
+  { groupId, epoch, pointId, sequence, sealedAt, volumes }: CompleteRequest,
+): Promise<CompleteAnswer> {
+  const known = await store.read(async (tx) => {
+    requireEpoch(groupId, (await tx.groups.need(groupId)).ownership, epoch);
+    return tx.points.get(pointId);
+  });
+  if (known?.commonAt !== undefined) return { completedAt: known.commonAt };
+
+  await engine.completePoint(groupId, pointId);
+
+  return store.transaction(async (tx) => {
+    const twin = await tx.points.get(pointId);
+    if (twin?.commonAt !== undefined) return { completedAt: twin.commonAt };
+    const completedAt = clock.now();
+    const point = { id: pointId, groupId, sequence, epoch, sealedAt, volumes };
+    await tx.points.insert({ ...point, commonAt: completedAt, expiring: false });
+    const session = await sessionOf(tx, groupId);
+    if (session !== undefined) {
+      await tx.sessions.change(session.id, (s) => advance(s, 'cycle_completed', completedAt));
+    }
+    return { completedAt };
+  });
+}
+
+/** Ends the session here. Does nothing when it has ended. */
+export async function endSession(
+  { store, engine }: Pick<AppPorts, 'store' | 'engine'>,
+  { groupId, sessionId, epoch, discardCopy }: EndSession,
+): Promise<void> {
+  const group = await store.read((tx) => tx.groups.get(groupId));
+  if (group === undefined) return;
+  requireEpoch(groupId, group.ownership, epoch);
+  await engine.abandonPoint(groupId);
+  await store.transaction((tx) => tx.sessions.remove(sessionId));
+  if (!discardCopy) return;
+  await engine.deleteGroup(groupId);
+  await store.transaction((tx) => forgetGroup(tx, groupId));
+}
+
+/**
+ * Records that a volume grows. The bytes follow with the next point.
+ *
+ * @throws Refusal `stale_epoch`, `not_found`
+ */
+export function resizeCopy(
+  { store }: Pick<AppPorts, 'store'>,
+  { groupId, epoch, volumeId, sizeBytes }: ResizeRequest,
+): Promise<void> {
+  return store.transaction(async (tx) => {
+    requireEpoch(groupId, (await tx.groups.need(groupId)).ownership, epoch);
+    await tx.volumes.change(volumeId, (v) => ({ ...v, sizeBytes }));
+  });
+}
+
+/** @throws Refusal `not_found`, `point_missing` */
+export async function hashPoint(
+  { store, engine }: Pick<AppPorts, 'store' | 'engine'>,
+  { groupId, pointId }: { readonly groupId: GroupId; readonly pointId: PointId },
+): Promise<readonly VolumeHash[]> {
+  await store.read((tx) => tx.points.need(pointId));
+  return engine.hashPoint(groupId, pointId);
+}
+
+async function insertCopy(tx: Transaction, offer: GroupOffer): Promise<void> {
+  const { groupId: id, name, implicit, ownership, hosts, createdAt } = offer;
+  if ((await tx.groups.where({ name })).length > 0) {
+    refuse({ code: 'already_exists', what: 'group', name });
+  }
+  await tx.groups.insert({
+    id,
+    name,
+    implicit,
+    volumeIds: [],
+    ownership,
+    operation: undefined,
+    fencedBy: undefined,
+    standsOn: undefined,
+    hosts,
+    createdAt,
+  });
+  await keepVolumes(tx, offer);
+}
+
+async function renewCopy(
+  tx: Transaction,
+  own: Group,
+  offer: GroupOffer,
+  here: SiteId,
+): Promise<void> {
+  const { groupId, ownership, hosts } = offer;
+  const { epoch, holder } = own.ownership;
+  if (epoch !== ownership.epoch || holder === here) {
+    refuse({ code: 'stale_epoch', groupId, seenEpoch: ownership.epoch, ownEpoch: epoch });
+  }
+  await tx.groups.change(groupId, (g) => ({ ...g, hosts }));
+  await keepVolumes(tx, offer);
+}
+
+/** This site's rows of the group's volumes become the source's. */
+async function keepVolumes(tx: Transaction, { groupId, volumes }: GroupOffer): Promise<void> {
+  const offered = new Set<VolumeId>(volumes.map((v) => v.id));
+  for (const { id } of await tx.volumes.where({ groupId })) {
+    if (!offered.has(id)) await tx.volumes.remove(id);
+  }
+  for (const volume of volumes) {
+    if ((await tx.volumes.get(volume.id))?.groupId === groupId) {
+      await tx.volumes.change(volume.id, (v) => ({ ...v, ...volume, groupId }));
+      continue;
+    }
+    if ((await tx.volumes.where({ name: volume.name })).length > 0) {
+      refuse({ code: 'already_exists', what: 'volume', name: volume.name });
+    }
+    await tx.volumes.insert({ ...volume, groupId, state: 'ready' });
+  }
+  await tx.groups.change(groupId, (g) => ({ ...g, volumeIds: volumes.map((v) => v.id) }));
+}
+
+async function keepSession(
+  tx: Transaction,
+  from: SiteId,
+  { groupId, session: offered }: GroupOffer,
+  now: number,
+): Promise<ReplicationSession> {
+  const session = await sessionOf(tx, groupId);
+  const { id, createdAt, ...settings } = offered;
+  if (session === undefined) {
+    return tx.sessions.insert({
+      id,
+      groupId,
+      peerId: from,
+      role: 'destination',
+      ...settings,
+      bytesPerSecond: settings.bytesPerSecond,
+      state: 'initializing',
+      stateSince: now,
+      parkedBecause: undefined,
+      cycle: undefined,
+      lastCycle: undefined,
+      createdAt,
+    });
+  }
+  if (session.peerId !== from || session.id !== id) {
+    refuse({ code: 'already_protected', groupId, sessionId: session.id });
+  }
+  return tx.sessions.change(session.id, (s) => ({ ...s, ...settings }));
+}

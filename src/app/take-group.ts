@@ -1,0 +1,105 @@
+/** The destination's half of a handover. */
+import type { Group } from '../domain/group.ts';
+import type { SiteId } from '../domain/ids.ts';
+import { requireEpoch, take } from '../domain/ownership.ts';
+import { refuse } from '../domain/refusal.ts';
+import { advance } from '../domain/replication-session.ts';
+import type { PrepareHandover, TakeGroup } from '../ports/peer.ts';
+import { needSession, sessionOf } from '../sagas/offer.ts';
+import { lockGroup, serveGroup, unlockGroup } from '../sagas/operation.ts';
+import type { AppPorts } from './app-ports.ts';
+
+/** A holder needs some room at once: every first write to a block takes new space. */
+const ROOM_TO_SERVE_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Locks the group here for a handover, or says why this site cannot take it.
+ *
+ * @throws Refusal `stale_epoch`, `operation_running`, `wrong_state` (also while the first copy is not
+ *   complete), `not_protected`, `no_space`
+ */
+export async function prepareHandover(
+  { store, engine, clock, here }: Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here'>,
+  { groupId, epoch, sagaId }: PrepareHandover,
+): Promise<void> {
+  const { freeBytes } = await engine.space();
+  if (freeBytes < ROOM_TO_SERVE_BYTES) {
+    refuse({ code: 'no_space', siteId: here, neededBytes: ROOM_TO_SERVE_BYTES, freeBytes });
+  }
+  await store.transaction(async (tx) => {
+    const group = await tx.groups.need(groupId);
+    requireEpoch(groupId, group.ownership, epoch);
+    const session = await needSession(tx, groupId);
+    if (group.operation === sagaId) return;
+    await lockGroup(tx, groupId, sagaId);
+    await tx.sessions.change(session.id, (s) => advance(s, 'hand_over', clock.now()));
+  });
+}
+
+/** Lets go of the lock of a handover that was undone. Does nothing when it is not held. */
+export function cancelHandover(
+  { store, clock }: Pick<AppPorts, 'store' | 'clock'>,
+  { groupId, sagaId }: Pick<PrepareHandover, 'groupId' | 'sagaId'>,
+): Promise<void> {
+  return store.transaction(async (tx) => {
+    const group = await tx.groups.get(groupId);
+    if (group?.operation !== sagaId) return;
+    await unlockGroup(tx, groupId, sagaId);
+    const session = await sessionOf(tx, groupId);
+    if (session?.state !== 'handing_over') return;
+    await tx.sessions.change(session.id, (s) => advance(s, 'undo_hand_over', clock.now()));
+  });
+}
+
+/**
+ * Takes a group that its holder gave away: ownership durably first, then the first write.
+ * The supervisor finishes what a crash in between leaves open.
+ *
+ * @throws Refusal `stale_epoch`, `point_missing`
+ */
+export async function takeGroup(
+  ports: Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here'>,
+  from: SiteId,
+  request: TakeGroup,
+): Promise<void> {
+  const { groupId, pointId } = request;
+  await ports.store.transaction(async (tx) => {
+    const group = await tx.groups.need(groupId);
+    const point = await tx.points.get(pointId);
+    if (point === undefined) refuse({ code: 'point_missing', groupId, pointId });
+    if (isTaken(group, ports.here, request.epoch)) return;
+    const session = await needSession(tx, groupId);
+    await tx.groups.change(groupId, (g) => ({
+      ...g,
+      ownership: take(groupId, g.ownership, ports.here, request.epoch),
+      operation: undefined,
+      standsOn: pointId,
+    }));
+    await tx.points.change(pointId, (p) => ({ ...p, commonAt: p.commonAt ?? ports.clock.now() }));
+    // The giver is past its point of no return, so no state of ours may refuse what is ours now.
+    await tx.sessions.change(session.id, (s) => ({
+      ...s,
+      state: request.reverse ? 'ok' : 'failed_over',
+      stateSince: ports.clock.now(),
+      role: 'source',
+      peerId: from,
+      cycle: undefined,
+      parkedBecause: undefined,
+    }));
+  });
+  await openGroup(ports, groupId);
+}
+
+/** Serves a group that this site holds, on the point where its present begins. */
+export async function openGroup(
+  ports: Pick<AppPorts, 'store' | 'engine'>,
+  groupId: Group['id'],
+): Promise<void> {
+  const { standsOn } = await ports.store.read((tx) => tx.groups.need(groupId));
+  if (standsOn !== undefined) await ports.engine.promote(groupId, standsOn);
+  await serveGroup(ports, groupId);
+}
+
+function isTaken({ ownership }: Group, here: SiteId, epoch: number): boolean {
+  return ownership.holder === here && ownership.epoch >= epoch;
+}

@@ -1,0 +1,19 @@
+import { handover } from './handover.ts';
+import { deleteGroup, moveVolume } from './members.ts';
+import { protect, unprotect } from './protect.ts';
+import { replicate } from './replicate.ts';
+import type { SagaDefinition } from './saga.ts';
+import { createVolume, deleteVolume, resizeVolume } from './volumes.ts';
+
+/** Every saga that a store may hold a record of. */
+export const allSagas: readonly SagaDefinition[] = [
+  createVolume,
+  deleteVolume,
+  resizeVolume,
+  moveVolume,
+  deleteGroup,
+  protect,
+  unprotect,
+  replicate,
+  handover,
+];

@@ -1,0 +1,180 @@
+/**
+ * Moves a group to its peer with no write lost.
+ *
+ *   holder A                                                        destination B
+ *   lock-peer ────────────────────────────────────────────────────▶ locked
+ *   settle, warm-up (cycles until little is left) ─────────────────▶ points
+ *   close-to-hosts, fence: no host write can be acknowledged
+ *   last-point ────────────────────────────────────────────────────▶ the last point, complete
+ *   ══ point of no return ══
+ *   give: holder B, epoch e+1 (A's store)
+ *   take ──────────────────────────────────────────────────────────▶ holder B, epoch e+1; serves
+ *   demote, become-destination                                       replicates back, or not
+ *
+ * After `give` A never serves again by itself: a lost answer to `take` may hide a writable B.
+ */
+import type {
+  ForkId,
+  GroupId,
+  Instant,
+  PointId,
+  SagaId,
+  SessionId,
+  SiteId,
+} from '../domain/ids.ts';
+import { warmEnough } from '../domain/cycle-plan.ts';
+import { give } from '../domain/ownership.ts';
+import { Failure, Refusal } from '../domain/refusal.ts';
+import { advance } from '../domain/replication-session.ts';
+import type { PrepareHandover } from '../ports/peer.ts';
+import type { SagaPorts, StepControl } from './saga.ts';
+import { saga } from './saga.ts';
+import { serveGroup, settleCycle, unlockGroup } from './operation.ts';
+import { startCycle } from './replicate.ts';
+import { needSession } from './offer.ts';
+
+/** Ids are chosen before the first step, so that a step that runs twice means the same thing. */
+export interface PlannedCycle {
+  readonly sagaId: SagaId;
+  readonly pointId: PointId;
+}
+
+export interface Handover {
+  readonly sessionId: SessionId;
+  readonly groupId: GroupId;
+  readonly to: SiteId;
+  /** The holder's epoch when it was asked. */
+  readonly epoch: number;
+  readonly reverse: boolean;
+  readonly warmUps: readonly PlannedCycle[];
+  readonly last: PlannedCycle;
+  readonly forkId: ForkId;
+}
+
+export const handover = saga<Handover>('handover')
+  .ifUndone(async (tx, { sessionId, groupId }, { sagaId, now }) => {
+    await unlockGroup(tx, groupId, sagaId);
+    await tx.sessions.change(sessionId, (s) => advance(s, 'undo_hand_over', now));
+  })
+  .step('lock-peer', {
+    do: ({ peer }, h, _done, { sagaId }) => peer.prepareHandover(h.to, lockOf(h, sagaId)),
+    undo: async ({ peer }, h, { sagaId }) => {
+      // The destination also lets go when our heartbeats no longer name this saga.
+      await ignoringSilence(peer.cancelHandover(h.to, lockOf(h, sagaId)));
+    },
+  })
+  .step('settle', {
+    do: (ports, { groupId }, _done, control) => settleCycle(ports, groupId, control),
+  })
+  .step('warm-up', { do: (ports, h, _done, control) => warmUp(ports, h, control) })
+  .commit(
+    'close-to-hosts',
+    async (tx, { groupId }, _done, { sagaId }) => {
+      await tx.groups.change(groupId, (g) => ({ ...g, fencedBy: sagaId }));
+    },
+    async (tx, { groupId }) => {
+      await tx.groups.change(groupId, (g) => ({ ...g, fencedBy: undefined }));
+    },
+  )
+  .step('fence', {
+    do: ({ engine }, { groupId }) => engine.fence(groupId),
+    undo: (ports, { groupId }) => serveGroup(ports, groupId),
+  })
+  .step('last-point', {
+    attempts: 1,
+    do: async (ports, h, _done, control) => {
+      const { lastCycle } = await runCycle(ports, h, h.last, control);
+      // Any other point than the one sealed behind the fence would lose what came after it.
+      if (lastCycle?.pointId !== h.last.pointId) {
+        throw new Failure(
+          `group ${h.groupId}: wanted point ${h.last.pointId} sent, was ${lastCycle?.pointId}`,
+        );
+      }
+      return { sentBytes: lastCycle.sentBytes };
+    },
+  })
+  .pointOfNoReturn()
+  .commit('give', async (tx, { groupId, to }, _done, { here }) => {
+    const group = await tx.groups.change(groupId, (g) => ({
+      ...g,
+      ownership: give(groupId, g.ownership, here, to),
+      fencedBy: undefined,
+    }));
+    return { epoch: group.ownership.epoch };
+  })
+  .step('take', {
+    do: ({ peer }, { to, groupId, last, reverse }, { give: given }, { sagaId }) =>
+      peer.takeGroup(to, { groupId, epoch: given.epoch, pointId: last.pointId, sagaId, reverse }),
+  })
+  .step('demote', {
+    do: ({ engine }, { groupId, last, forkId }) => engine.demote(groupId, last.pointId, forkId),
+  })
+  .commit(
+    'become-destination',
+    async (tx, { sessionId, groupId, reverse }, _done, { sagaId, now }) => {
+      await unlockGroup(tx, groupId, sagaId);
+      await tx.groups.change(groupId, (g) => ({ ...g, standsOn: undefined }));
+      await tx.sessions.change(sessionId, (s) => ({
+        ...advance(s, reverse ? 'reverse_roles' : 'stop_after_hand_over', now),
+        role: 'destination',
+        cycle: undefined,
+      }));
+    },
+  );
+
+function lockOf({ groupId, epoch }: Handover, sagaId: SagaId): PrepareHandover {
+  return { groupId, epoch, sagaId };
+}
+
+/** Cycles while hosts still write, so that little is left for the time when they cannot. */
+async function warmUp(
+  ports: SagaPorts,
+  h: Handover,
+  control: StepControl,
+): Promise<{ readonly cycles: number }> {
+  let cycles = 0;
+  for (const planned of h.warmUps) {
+    const { lastCycle } = await runCycle(ports, h, planned, control);
+    cycles += 1;
+    if (warmEnough(cycles, lastCycle?.sentBytes)) break;
+  }
+  return { cycles };
+}
+
+/** @throws Failure when the cycle did not get through; it is then undone and the session says why */
+async function runCycle(
+  { store, clock }: SagaPorts,
+  { groupId }: Handover,
+  { sagaId, pointId }: PlannedCycle,
+  control: StepControl,
+): ReturnType<typeof sessionAfter> {
+  control.signal.throwIfAborted();
+  await store.transaction(async (tx) => {
+    if ((await tx.sagas.get(sagaId)) !== undefined) return;
+    const session = await needSession(tx, groupId);
+    const now: Instant = clock.now();
+    await startCycle(tx, { session, sagaId, pointId, parentId: control.sagaId, now });
+  });
+  const record = await control.ended(sagaId);
+  if (record.state === 'undone') {
+    const { reason, message } = record.outcome ?? {
+      reason: undefined,
+      message: 'for no known reason',
+    };
+    if (reason !== undefined) throw new Refusal(reason);
+    throw new Failure(`the cycle before the handover did not get through: ${message}`);
+  }
+  return sessionAfter(store, groupId);
+}
+
+function sessionAfter(store: SagaPorts['store'], groupId: GroupId): ReturnType<typeof needSession> {
+  return store.read((tx) => needSession(tx, groupId));
+}
+
+async function ignoringSilence(call: Promise<void>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof Refusal && error.reason.code === 'peer_unreachable')) throw error;
+  }
+}

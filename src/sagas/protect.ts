@@ -1,0 +1,66 @@
+/** Begins a group's replication: the destination gets the group's copy, then cycles start. */
+import type { GroupId, SessionId, SiteId } from '../domain/ids.ts';
+import { Refusal } from '../domain/refusal.ts';
+import { offerOf } from './offer.ts';
+import { settleCycle, unlockGroup } from './operation.ts';
+import { saga } from './saga.ts';
+
+export interface Protect {
+  readonly sessionId: SessionId;
+  readonly groupId: GroupId;
+  readonly peerId: SiteId;
+}
+
+export const protect = saga<Protect>('protect')
+  .ifUndone(async (tx, { sessionId, groupId }, { sagaId }) => {
+    await tx.sessions.remove(sessionId);
+    await unlockGroup(tx, groupId, sagaId);
+  })
+  .step('offer', {
+    do: async ({ store, peer }, { sessionId, peerId }) => {
+      const offer = await store.read(async (tx) => offerOf(tx, await tx.sessions.need(sessionId)));
+      return peer.offerGroup(peerId, offer);
+    },
+    undo: async ({ store, peer }, { sessionId, groupId, peerId }) => {
+      const { epoch } = (await store.read((tx) => tx.groups.need(groupId))).ownership;
+      await peer
+        .endSession(peerId, { groupId, sessionId, epoch, discardCopy: false })
+        .catch((error: unknown) => {
+          // Whatever it refused or missed: the next offer finds it again, and it serves nobody.
+          if (!(error instanceof Refusal)) throw error;
+        });
+    },
+  })
+  .commit('begin', async (tx, { groupId }, { offer }, { sagaId, now }) => {
+    // A copy that was kept from an earlier session spares the first full copy.
+    for (const point of await tx.points.where({ groupId })) {
+      const commonAt = offer.points.includes(point.id) ? (point.commonAt ?? now) : undefined;
+      await tx.points.change(point.id, (p) => ({ ...p, commonAt }));
+    }
+    await unlockGroup(tx, groupId, sagaId);
+  });
+
+export interface Unprotect {
+  readonly sessionId: SessionId;
+  readonly groupId: GroupId;
+  readonly peerId: SiteId;
+  readonly discardCopy: boolean;
+}
+
+/** Ends a group's replication from its source. The destination's copy stays unless asked otherwise. */
+export const unprotect = saga<Unprotect>('unprotect')
+  .pointOfNoReturn()
+  .step('settle', {
+    do: (ports, { groupId }, _done, control) => settleCycle(ports, groupId, control),
+  })
+  .step('cancel-send', { do: ({ engine }, { groupId }) => engine.cancelSend(groupId) })
+  .step('end-there', {
+    do: async ({ store, peer }, { sessionId, groupId, peerId, discardCopy }) => {
+      const { epoch } = (await store.read((tx) => tx.groups.need(groupId))).ownership;
+      await peer.endSession(peerId, { groupId, sessionId, epoch, discardCopy });
+    },
+  })
+  .commit('end-here', async (tx, { sessionId, groupId }, _done, { sagaId }) => {
+    await tx.sessions.remove(sessionId);
+    await unlockGroup(tx, groupId, sagaId);
+  });

@@ -1,0 +1,178 @@
+/**
+ * One cycle: the group's present becomes a point at the other site.
+ *
+ *   source: seal ─▶ open a place at the destination ─▶ send ─▶ destination: complete ─▶ source: common
+ *
+ * A sealed point that did not get through stays and is sent before a new one is sealed. What was
+ * already sent of it stays, too: the next cycle goes on there while both data planes live.
+ */
+import type { GroupId, Instant, PointId, SagaId, SessionId } from '../domain/ids.ts';
+import { bySequence, newestCommon, oldestUnsent } from '../domain/recovery-point.ts';
+import type { RecoveryPoint } from '../domain/recovery-point.ts';
+import { advance } from '../domain/replication-session.ts';
+import type { CycleReport, ReplicationSession } from '../domain/replication-session.ts';
+import type { Transaction } from '../ports/store.ts';
+import { offerOf } from './offer.ts';
+import { saga, startSaga } from './saga.ts';
+import type { SagaPorts, StepControl } from './saga.ts';
+
+/** Hosts' writes are never held longer for a point. */
+export const PAUSE_LIMIT_MS = 2000;
+
+export interface Replicate {
+  readonly sessionId: SessionId;
+  readonly groupId: GroupId;
+  readonly pointId: PointId;
+}
+
+interface Delivery {
+  readonly completedAt: Instant;
+  readonly kind: CycleReport['kind'];
+  readonly why: string;
+  readonly sentBytes: number;
+  readonly restarts: number;
+}
+
+export const replicate = saga<Replicate>('replicate')
+  .ifUndone(async (tx, { sessionId }, { now, why }) => {
+    if ((await tx.sessions.get(sessionId)) === undefined) return;
+    await tx.sessions.change(sessionId, (s) => ({
+      ...advance(s, 'cycle_failed', now),
+      cycle: undefined,
+      parkedBecause: why,
+    }));
+  })
+  .step('seal', {
+    do: ({ engine }, { groupId, pointId }) => engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS),
+  })
+  .commit('record-point', async (tx, { groupId, pointId }, { seal }) => {
+    if ((await tx.points.get(pointId)) !== undefined) return;
+    const { ownership } = await tx.groups.need(groupId);
+    const points = bySequence(await tx.points.where({ groupId }));
+    await tx.points.insert({
+      id: pointId,
+      groupId,
+      sequence: (points.at(-1)?.sequence ?? 0) + 1,
+      epoch: ownership.epoch,
+      sealedAt: seal.sealedAt,
+      volumes: seal.volumes,
+      commonAt: undefined,
+      expiring: false,
+    });
+  })
+  .step('deliver', { do: (ports, request, _done, control) => deliver(ports, request, control) })
+  .commit(
+    'record-common',
+    async (tx, { sessionId, pointId }, { deliver: delivered, seal }, { now }) => {
+      const { completedAt, kind, why, sentBytes, restarts } = delivered;
+      await tx.points.change(pointId, (p) => ({ ...p, commonAt: completedAt }));
+      await tx.sessions.change(sessionId, (s) => ({
+        ...advance(s, 'cycle_completed', now),
+        cycle: undefined,
+        parkedBecause: undefined,
+        lastCycle: {
+          pointId,
+          kind,
+          why,
+          sealedAt: seal.sealedAt,
+          completedAt,
+          durationMs: now - (s.cycle?.startedAt ?? seal.sealedAt),
+          sentBytes,
+          restarts,
+        },
+      }));
+    },
+  );
+
+async function deliver(
+  { store, engine, peer }: SagaPorts,
+  { sessionId, pointId }: Replicate,
+  { onProgress, signal }: StepControl,
+): Promise<Delivery> {
+  const { session, offer, point, base } = await store.read((tx) => factsOf(tx, sessionId, pointId));
+  const { groupId, peerId, bytesPerSecond } = session;
+  const basePointId = base?.id;
+  const { volumes, sealedAt, sequence } = point;
+  const { epoch } = offer.ownership;
+
+  const target = await peer.receivePoint(peerId, { offer, pointId, basePointId, volumes });
+  const sent = await engine.sendPoint(
+    { groupId, pointId, basePointId, peerId, target, bytesPerSecond },
+    { onProgress, signal },
+  );
+  const complete = { groupId, epoch, pointId, sequence, sealedAt, volumes };
+  const { completedAt } = await peer.completePoint(peerId, complete);
+
+  return {
+    completedAt,
+    sentBytes: sent.sentBytes,
+    restarts: sent.restarted ? 1 : 0,
+    ...reasonFor(session, base, sent.wholeVolumes.length, volumes.length),
+  };
+}
+
+interface CycleFacts {
+  readonly session: ReplicationSession;
+  readonly offer: Awaited<ReturnType<typeof offerOf>>;
+  readonly point: RecoveryPoint;
+  readonly base: RecoveryPoint | undefined;
+}
+
+async function factsOf(
+  tx: Transaction,
+  sessionId: SessionId,
+  pointId: PointId,
+): Promise<CycleFacts> {
+  const session = await tx.sessions.need(sessionId);
+  const point = await tx.points.need(pointId);
+  const points = await tx.points.where({ groupId: session.groupId });
+  const older = points.filter((p) => p.sequence < point.sequence);
+  return { session, offer: await offerOf(tx, session), point, base: newestCommon(older) };
+}
+
+function reasonFor(
+  session: ReplicationSession,
+  base: RecoveryPoint | undefined,
+  wholeVolumes: number,
+  allVolumes: number,
+): Pick<CycleReport, 'kind' | 'why'> {
+  if (base === undefined) {
+    const why =
+      session.lastCycle === undefined ? 'first copy' : 'the sites have no point in common';
+    return { kind: 'full', why };
+  }
+  const since = `changes since point ${base.sequence}`;
+  if (wholeVolumes === 0) return { kind: 'delta', why: since };
+  if (wholeVolumes === allVolumes)
+    return { kind: 'full', why: 'no volume is in the last common point' };
+  return { kind: 'delta', why: `${since}; ${wholeVolumes} new volume(s) whole` };
+}
+
+export interface StartCycle {
+  readonly session: ReplicationSession;
+  readonly sagaId: SagaId;
+  /** Used when a new point is sealed; a point that waits to be sent goes first. */
+  readonly pointId: PointId;
+  readonly parentId?: SagaId;
+  readonly now: Instant;
+}
+
+/**
+ * Starts a cycle in the caller's transaction. While one runs that one is the answer.
+ * The caller has checked that the session's state allows it.
+ */
+export async function startCycle(
+  tx: Transaction,
+  { session, sagaId, pointId, parentId, now }: StartCycle,
+): Promise<SagaId> {
+  if (session.cycle !== undefined) return session.cycle.sagaId;
+  const { id: sessionId, groupId } = session;
+  const waiting = oldestUnsent(await tx.points.where({ groupId }));
+  const chosen = waiting?.id ?? pointId;
+  await tx.sessions.change(sessionId, (s) => ({
+    ...s,
+    cycle: { sagaId, pointId: chosen, startedAt: now },
+  }));
+  const input: Replicate = { sessionId, groupId, pointId: chosen };
+  return startSaga(tx, replicate, input, { sagaId, now, groupId, ...(parentId && { parentId }) });
+}
