@@ -273,6 +273,8 @@ export interface GroupInspection {
   readonly hasPresent: boolean;
   readonly receiving: PointId | undefined;
   readonly sending: PointId | undefined;
+  /** Where the send's connections go: what a link watch cuts when nothing answers there. */
+  readonly sendingTo: { readonly host: string; readonly port: number } | undefined;
   readonly volumes: readonly VolumeInspection[];
   readonly forks: readonly Fork[];
 }

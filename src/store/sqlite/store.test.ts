@@ -8,8 +8,14 @@ import { newId } from '../../domain/ids.ts';
 import type { GroupId, HostId } from '../../domain/ids.ts';
 import { Refusal } from '../../domain/refusal.ts';
 import type { Host } from '../../domain/host.ts';
-import { systemClock } from '../../main/system-clock.ts';
+import type { Clock } from '../../ports/clock.ts';
 import { openSqliteStore } from './store.ts';
+
+const clock: Clock = {
+  now: Date.now,
+  monotonicMs: () => performance.now(),
+  sleep: async () => undefined,
+};
 
 async function storeFile(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'baton-store-'));
@@ -22,17 +28,17 @@ const host = (name: string): Host => ({ id: newId<HostId>(), name, createdAt: 1 
 test('what a transaction did is there after the store is opened again', async (t) => {
   const file = await storeFile(t);
   const row = host('app1');
-  const first = openSqliteStore(file, systemClock);
+  const first = openSqliteStore(file, clock);
   await first.transaction((tx) => tx.hosts.insert(row));
   await first.close();
 
-  const second = openSqliteStore(file, systemClock);
+  const second = openSqliteStore(file, clock);
   t.after(() => second.close());
   assert.deepEqual(await second.read((tx) => tx.hosts.all()), [row]);
 });
 
 test('a transaction that throws changes nothing and leaves no event', async (t) => {
-  const store = openSqliteStore(await storeFile(t), systemClock);
+  const store = openSqliteStore(await storeFile(t), clock);
   t.after(() => store.close());
   let commits = 0;
   store.onCommit(() => (commits += 1));
@@ -49,7 +55,7 @@ test('a transaction that throws changes nothing and leaves no event', async (t) 
 });
 
 test('a change is an event with the row after it; an equal row is none', async (t) => {
-  const store = openSqliteStore(await storeFile(t), systemClock);
+  const store = openSqliteStore(await storeFile(t), clock);
   t.after(() => store.close());
   const row = await store.transaction((tx) => tx.hosts.insert(host('app1')));
 
@@ -69,7 +75,7 @@ test('a change is an event with the row after it; an equal row is none', async (
 });
 
 test('transactions that overlap take turns, and none is lost', async (t) => {
-  const store = openSqliteStore(await storeFile(t), systemClock);
+  const store = openSqliteStore(await storeFile(t), clock);
   t.after(() => store.close());
   const row = await store.transaction((tx) => tx.hosts.insert(host('app1')));
 
@@ -86,15 +92,15 @@ test('transactions that overlap take turns, and none is lost', async (t) => {
 
 test('a second process on the same store is refused in words', async (t) => {
   const file = await storeFile(t);
-  const store = openSqliteStore(file, systemClock);
+  const store = openSqliteStore(file, clock);
   t.after(() => store.close());
   await store.transaction((tx) => tx.hosts.insert(host('app1')));
 
-  assert.throws(() => openSqliteStore(file, systemClock), /only one server may run on it/);
+  assert.throws(() => openSqliteStore(file, clock), /only one server may run on it/);
 });
 
 test('rows are found by their members, an absent member included', async (t) => {
-  const store = openSqliteStore(await storeFile(t), systemClock);
+  const store = openSqliteStore(await storeFile(t), clock);
   t.after(() => store.close());
   const a = host('a');
   await store.transaction(async (tx) => {
@@ -110,7 +116,7 @@ test('rows are found by their members, an absent member included', async (t) => 
 });
 
 test("an engine's record is the last one written, and gone when removed", async (t) => {
-  const store = openSqliteStore(await storeFile(t), systemClock);
+  const store = openSqliteStore(await storeFile(t), clock);
   t.after(() => store.close());
   const groupId = newId<GroupId>();
 

@@ -1,0 +1,70 @@
+import { request } from 'node:https';
+import type { Agent } from 'node:https';
+import type { Duplex } from 'node:stream';
+
+/** Answers of sites are small; more than this is not one. */
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+
+export interface Post {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  readonly body: unknown;
+  readonly timeoutMs: number;
+  readonly agent?: Agent;
+  readonly connection?: Duplex;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/**
+ * Sends JSON and reads JSON. The time limit covers everything from the connection to the last byte.
+ *
+ * @throws Error when no whole answer came in time
+ */
+export function postJson({
+  host,
+  port,
+  path,
+  body,
+  timeoutMs,
+  agent,
+  connection,
+}: Post): Promise<Answer> {
+  const text = JSON.stringify(body);
+  return new Promise((resolve, reject) => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    const outgoing = request({
+      host,
+      port,
+      path,
+      method: 'POST',
+      signal,
+      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
+      ...(agent && { agent }),
+      ...(connection && { createConnection: () => connection }),
+    });
+    outgoing.on('error', (error) => {
+      reject(
+        signal.aborted ? new Error(`no answer within ${timeoutMs} ms`, { cause: error }) : error,
+      );
+    });
+    outgoing.on('response', (incoming) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      incoming.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length > MAX_ANSWER_BYTES) incoming.destroy(new Error('the answer is too long'));
+      });
+      incoming.on('error', reject);
+      incoming.on('end', () => {
+        resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
+      });
+    });
+    outgoing.end(text);
+  });
+}

@@ -1,0 +1,129 @@
+/**
+ * The site-to-site protocol, version 1. Released messages never change: `messages.test.ts` holds
+ * their hash, and a change is a new folder beside this one.
+ *
+ * Each message is a POST to /peer/v1/<name> with a JSON body; the answer is JSON. A refusal is
+ * 409 with `{ "reason": … }`. Absent members mean "none"; unknown ones are refused.
+ */
+import { Type } from 'typebox';
+import type { TSchema } from 'typebox';
+
+const Id = Type.String({ format: 'uuid' });
+const Name = Type.String({ minLength: 1, maxLength: 64 });
+const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const Instant = Type.Integer({ minimum: 0 });
+const Epoch = Type.Integer({ minimum: 1 });
+
+const closed = <T extends Record<string, TSchema>>(members: T): ReturnType<typeof Type.Object<T>> =>
+  Type.Object(members, { additionalProperties: false });
+
+const Ownership = closed({ holder: Id, epoch: Epoch, forced: Type.Boolean() });
+
+const GroupBeat = closed({
+  groupId: Id,
+  ownership: Ownership,
+  operation: Type.Optional(Id),
+  instance: Type.Optional(Type.String()),
+  dataPlane: Type.Union([Type.Literal('stopped'), Type.Literal('running'), Type.Literal('hung')]),
+});
+
+const Beat = closed({ siteId: Id, at: Instant, groups: Type.Array(GroupBeat) });
+
+const OfferedVolume = closed({
+  id: Id,
+  name: Name,
+  serial: Type.String(),
+  sizeBytes: Bytes,
+  createdAt: Instant,
+});
+
+const GroupOffer = closed({
+  groupId: Id,
+  name: Name,
+  implicit: Type.Boolean(),
+  ownership: Ownership,
+  hosts: Type.Array(Name),
+  volumes: Type.Array(OfferedVolume),
+  createdAt: Instant,
+  session: closed({
+    id: Id,
+    rpoSeconds: Type.Integer({ minimum: 1 }),
+    bytesPerSecond: Type.Optional(Bytes),
+    retainedPoints: Type.Integer({ minimum: 1 }),
+    createdAt: Instant,
+  }),
+});
+
+const PointVolume = closed({ volumeId: Id, name: Name, sizeBytes: Bytes });
+const Exports = Type.Array(closed({ volumeId: Id, exportName: Type.String() }));
+const Nothing = closed({});
+
+/** Name, body and answer of every message. */
+export const messages = {
+  heartbeat: { body: Beat, answer: Beat },
+  'offer-group': { body: GroupOffer, answer: closed({ points: Type.Array(Id) }) },
+  'end-session': {
+    body: closed({ groupId: Id, sessionId: Id, epoch: Epoch, discardCopy: Type.Boolean() }),
+    answer: Nothing,
+  },
+  'receive-point': {
+    body: closed({
+      offer: GroupOffer,
+      pointId: Id,
+      basePointId: Type.Optional(Id),
+      volumes: Type.Array(PointVolume),
+    }),
+    answer: closed({
+      host: Type.String(),
+      port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+      tlsName: Type.String(),
+      instance: Type.String(),
+      exports: Exports,
+    }),
+  },
+  'complete-point': {
+    body: closed({
+      groupId: Id,
+      epoch: Epoch,
+      pointId: Id,
+      sequence: Type.Integer({ minimum: 1 }),
+      sealedAt: Instant,
+      volumes: Type.Array(PointVolume),
+    }),
+    answer: closed({ completedAt: Instant }),
+  },
+  'prepare-handover': { body: closed({ groupId: Id, epoch: Epoch, sagaId: Id }), answer: Nothing },
+  'cancel-handover': { body: closed({ groupId: Id, epoch: Epoch, sagaId: Id }), answer: Nothing },
+  'take-group': {
+    body: closed({ groupId: Id, epoch: Epoch, pointId: Id, sagaId: Id, reverse: Type.Boolean() }),
+    answer: Nothing,
+  },
+  'resize-volume': {
+    body: closed({ groupId: Id, epoch: Epoch, volumeId: Id, sizeBytes: Bytes }),
+    answer: Nothing,
+  },
+  'hash-point': {
+    body: closed({ groupId: Id, pointId: Id }),
+    answer: closed({
+      volumes: Type.Array(closed({ volumeId: Id, sizeBytes: Bytes, hash: Type.String() })),
+    }),
+  },
+} as const;
+
+const Introduction = closed({
+  siteId: Id,
+  name: Name,
+  host: Type.String({ minLength: 1 }),
+  port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+  authorityPem: Type.String({ minLength: 1, maxLength: 16_384 }),
+});
+
+/** The one message of a site that is not known yet; the secret stands for a certificate. */
+export const introduce = {
+  body: closed({ secret: Type.String({ minLength: 1 }), introduction: Introduction }),
+  answer: Introduction,
+} as const;
+
+export type MessageName = keyof typeof messages;
+
+export const PATH = '/peer/v1';

@@ -1,0 +1,109 @@
+import type { TLSSocket } from 'node:tls';
+import type { FastifyInstance, FastifyPluginCallback, FastifyRequest } from 'fastify';
+import type { AppPorts } from '../../app/app-ports.ts';
+import { beatFor, meetPeer } from '../../app/meet-peer.ts';
+import type { DataPlanes } from '../../app/meet-peer.ts';
+import { acceptIntroduction } from '../../app/pair-sites.ts';
+import {
+  acceptOffer,
+  completePoint,
+  endSession,
+  hashPoint,
+  receivePoint,
+  resizeCopy,
+} from '../../app/receive-for-peer.ts';
+import { cancelHandover, prepareHandover, takeGroup } from '../../app/take-group.ts';
+import type { SiteId } from '../../domain/ids.ts';
+import { Refusal, refuse } from '../../domain/refusal.ts';
+import type { Introduction } from '../../ports/pairing.ts';
+import type {
+  Beat,
+  CompleteRequest,
+  EndSession,
+  GroupOffer,
+  PrepareHandover,
+  ReceiveRequest,
+  ResizeRequest,
+  TakeGroup,
+} from '../../ports/peer.ts';
+import { claimedSite, isPeersCertificate } from '../certificate-check.ts';
+import { introduce, messages } from './messages.ts';
+import type { MessageName } from './messages.ts';
+
+export interface PeerServerOptions {
+  readonly ports: AppPorts;
+  readonly dataPlanes: DataPlanes;
+}
+
+/** Answers version 1. Only a paired site's certificate is heard, but for the introduction. */
+export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, options, done) => {
+  const { ports, dataPlanes } = options;
+
+  http.setErrorHandler((error, request, reply) => {
+    if (error instanceof Refusal) return reply.code(409).send({ reason: error.reason });
+    ports.log.warn({ event: 'peer_message_failed', url: request.url, error });
+    const status = (error as { statusCode?: number }).statusCode ?? 500;
+    return reply
+      .code(status)
+      .send({ message: status < 500 ? (error as Error).message : 'internal error' });
+  });
+
+  http.post('/introduce', { schema: { body: introduce.body } }, async ({ body }) =>
+    acceptIntroduction(ports, body as { secret: string; introduction: Introduction }),
+  );
+
+  // The schema of each message has been checked before; these casts only give it its name in ports/.
+  answer<Beat>(http, ports, 'heartbeat', async (from, beat) => {
+    await meetPeer(ports, beat);
+    return beatFor(ports, from, dataPlanes);
+  });
+  answer<GroupOffer>(http, ports, 'offer-group', (from, offer) => acceptOffer(ports, from, offer));
+  answer<EndSession>(http, ports, 'end-session', (_from, end) => endSession(ports, end));
+  answer<ReceiveRequest>(http, ports, 'receive-point', (from, receive) =>
+    receivePoint(ports, from, receive),
+  );
+  answer<CompleteRequest>(http, ports, 'complete-point', (_from, complete) =>
+    completePoint(ports, complete),
+  );
+  answer<PrepareHandover>(http, ports, 'prepare-handover', (_from, prepare) =>
+    prepareHandover(ports, prepare),
+  );
+  answer<PrepareHandover>(http, ports, 'cancel-handover', (_from, cancel) =>
+    cancelHandover(ports, cancel),
+  );
+  answer<TakeGroup>(http, ports, 'take-group', (from, take) => takeGroup(ports, from, take));
+  answer<ResizeRequest>(http, ports, 'resize-volume', (_from, resize) => resizeCopy(ports, resize));
+  answer<Parameters<typeof hashPoint>[1]>(http, ports, 'hash-point', async (_from, point) => ({
+    volumes: await hashPoint(ports, point),
+  }));
+  done();
+};
+
+function answer<Body>(
+  http: FastifyInstance,
+  ports: AppPorts,
+  name: MessageName,
+  handle: (from: SiteId, body: Body) => Promise<unknown>,
+): void {
+  http.post(`/${name}`, { schema: { body: messages[name].body } }, async (request) => {
+    const from = await requirePeer(ports, request);
+    return (await handle(from, request.body as Body)) ?? {};
+  });
+}
+
+/** @throws Refusal `peer_untrusted` */
+async function requirePeer({ store, clock }: AppPorts, request: FastifyRequest): Promise<SiteId> {
+  const certificate = (request.raw.socket as TLSSocket).getPeerX509Certificate();
+  if (certificate === undefined) {
+    return refuse({ code: 'peer_untrusted', detail: 'no certificate was shown' });
+  }
+  const claimed = claimedSite(certificate);
+  const peer = claimed && (await store.read((tx) => tx.peers.get(claimed)));
+  if (peer === undefined || !isPeersCertificate(certificate, peer, new Date(clock.now()))) {
+    return refuse({
+      code: 'peer_untrusted',
+      detail: 'this site is not paired with the one that asked',
+    });
+  }
+  return peer.id;
+}

@@ -1,0 +1,78 @@
+/**
+ * Keeps every group that this site holds open to its hosts, whatever dies, and nothing else.
+ * Remembers what it last saw of each data plane for the heartbeats.
+ */
+import type { AppPorts } from '../app/app-ports.ts';
+import type { DataPlanes } from '../app/meet-peer.ts';
+import { openGroup } from '../app/take-group.ts';
+import { mayServe } from '../domain/group.ts';
+import type { Group } from '../domain/group.ts';
+import type { GroupId } from '../domain/ids.ts';
+import type { GroupInspection } from '../ports/engine.ts';
+import { loop } from './loop.ts';
+import type { Loop } from './loop.ts';
+
+const REST_MS = 500;
+
+export interface Supervisor extends Loop {
+  readonly dataPlanes: DataPlanes;
+}
+
+export function supervisor(ports: AppPorts): Supervisor {
+  const seen = new Map<GroupId, GroupInspection>();
+  const round = async (): Promise<void> => {
+    const groups = await ports.store.read((tx) => tx.groups.all());
+    for (const gone of seen.keys()) if (!groups.some((g) => g.id === gone)) seen.delete(gone);
+    await Promise.all(groups.map((group) => supervise(ports, group, seen)));
+  };
+  return {
+    ...loop(ports, 'supervisor', REST_MS, round),
+    dataPlanes: (groupId) => {
+      const inspection = seen.get(groupId);
+      return { dataPlane: inspection?.dataPlane ?? 'stopped', instance: inspection?.instance };
+    },
+  };
+}
+
+async function supervise(
+  ports: AppPorts,
+  { id: groupId }: Group,
+  seen: Map<GroupId, GroupInspection>,
+): Promise<void> {
+  const { store, engine, here, log } = ports;
+  try {
+    const inspection = await engine.inspect(groupId);
+    seen.set(groupId, inspection);
+    // Read after the look: a decision on an older row could open what was just fenced.
+    const group = await store.read((tx) => tx.groups.get(groupId));
+    if (group === undefined) return;
+    const serves = await shouldServe(ports, group);
+    if (serves && !inspection.serving && inspection.dataPlane !== 'hung') {
+      log.warn({ event: 'group_opened_again', groupId, dataPlane: inspection.dataPlane });
+      await openGroup(ports, groupId);
+    }
+    if (group.ownership.holder !== here && inspection.serving) {
+      log.error({ event: 'group_fenced_not_holder', groupId, holder: group.ownership.holder });
+      await engine.fence(groupId);
+    }
+  } catch (error) {
+    log.error({ event: 'supervision_failed', groupId, error });
+  }
+}
+
+/** Operations whose own steps close and open the group's exports. */
+const openAndCloseThemselves = new Set([
+  'resize-volume',
+  'move-volume',
+  'delete-volume',
+  'delete-group',
+]);
+
+async function shouldServe({ store, here }: AppPorts, group: Group): Promise<boolean> {
+  if (!mayServe(group, here)) return false;
+  return store.read(async (tx) => {
+    const ready = (await tx.volumes.where({ groupId: group.id })).some((v) => v.state === 'ready');
+    const operation = group.operation && (await tx.sagas.get(group.operation));
+    return ready && !openAndCloseThemselves.has(operation?.kind ?? '');
+  });
+}
