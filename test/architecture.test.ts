@@ -16,7 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'all'>> = {
   store: ['domain', 'ports'],
   certificates: ['domain', 'ports'],
   cli: ['domain'],
-  attach: ['domain', 'cli', 'engines/qmp'],
+  attach: ['domain', 'cli', 'engines/nbd', 'engines/qmp'],
   main: 'all',
 };
 

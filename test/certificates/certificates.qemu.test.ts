@@ -8,15 +8,19 @@ import {
   startStorageDaemon,
   temporaryDirectory,
   waitFor,
-} from '../../test/support/nbd-servers.ts';
-import { connectNbd } from '../engines/nbd/connection.ts';
-import { NbdRefused } from '../engines/nbd/errors.ts';
-import type { NbdTls } from '../engines/nbd/target.ts';
-import { createAuthority, issueHostCertificate, issueSiteCertificate } from './authority.ts';
-import type { Credential } from './authority.ts';
-import { distinguishedName } from './identity.ts';
-import { writeTlsDirectory } from './tls-directory.ts';
-import type { TlsFiles } from './tls-directory.ts';
+} from '../support/nbd-servers.ts';
+import { connectNbd } from '../../src/engines/nbd/connection.ts';
+import { NbdRefused } from '../../src/engines/nbd/errors.ts';
+import type { NbdTls } from '../../src/engines/nbd/target.ts';
+import {
+  createAuthority,
+  issueHostCertificate,
+  issueSiteCertificate,
+} from '../../src/certificates/authority.ts';
+import type { Credential } from '../../src/certificates/authority.ts';
+import { distinguishedName } from '../../src/certificates/identity.ts';
+import { writeTlsDirectory } from '../../src/certificates/tls-directory.ts';
+import type { TlsFiles } from '../../src/certificates/tls-directory.ts';
 
 const run = promisify(execFile);
 const address = '127.0.1.21';
