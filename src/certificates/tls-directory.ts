@@ -34,7 +34,8 @@ export async function writeTlsDirectory(
   await sync(directory);
 }
 
-async function replaceFile(directory: string, name: string, content: string): Promise<void> {
+/** Replaces a file as a whole, durably: never half of it is seen. */
+export async function replaceFile(directory: string, name: string, content: string): Promise<void> {
   const path = join(directory, name);
   const present = await readFile(path, 'utf8').catch(() => undefined);
   if (present === content) {

@@ -1,0 +1,207 @@
+/** Puts a site together: picks the adapters, wires them, listens. */
+import { constants, randomBytes } from 'node:crypto';
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import Fastify from 'fastify';
+import type { FastifyInstance } from 'fastify';
+import { createApp } from '../app/app.ts';
+import type { AppPorts } from '../app/app-ports.ts';
+import { createUser } from '../app/sign-in.ts';
+import { hostDistinguishedName, siteDistinguishedName } from '../certificates/identity.ts';
+import { nativeDialect } from '../dialects/native/native.ts';
+import { newId } from '../domain/ids.ts';
+import type { Site } from '../domain/site.ts';
+import type { SiteId } from '../domain/ids.ts';
+import { linkCut } from '../engines/link-cut.ts';
+import { qcow2Engine } from '../engines/qcow2/engine.ts';
+import { pairing } from '../peer/pairing.ts';
+import { peerClient } from '../peer/v1/client.ts';
+import { PATH as PEER_PATH } from '../peer/v1/messages.ts';
+import { peerServer } from '../peer/v1/server.ts';
+import type { Engine } from '../ports/engine.ts';
+import type { Log } from '../ports/log.ts';
+import type { Store } from '../ports/store.ts';
+import { housekeeping } from '../reconcilers/housekeeping.ts';
+import { linkWatch } from '../reconcilers/link-watch.ts';
+import { retention } from '../reconcilers/retention.ts';
+import { scheduler } from '../reconcilers/scheduler.ts';
+import { supervisor } from '../reconcilers/supervisor.ts';
+import { allSagas } from '../sagas/all.ts';
+import { SagaRunner } from '../sagas/runner.ts';
+import { openSqliteStore } from '../store/sqlite/store.ts';
+import type { SiteConfig } from './config.ts';
+import { siteIdentity } from './site-identity.ts';
+import type { SiteIdentity } from './site-identity.ts';
+import { systemClock } from './system-clock.ts';
+
+const NATIVE_PATH = '/api/v1';
+/** Above the largest request of any dialect; each has its own limit below. */
+const PEER_BODY_BYTES = 8 * 1024 * 1024;
+
+export interface RunningSite {
+  readonly site: Site;
+  readonly authorityFile: string;
+  /** The administrator's password when this start made one. */
+  readonly firstPassword: string | undefined;
+  /** Stops answering and deciding. Data planes go on serving hosts. */
+  stop(): Promise<void>;
+}
+
+export interface SiteParts {
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly site: Site;
+  readonly identity: SiteIdentity;
+  close(): Promise<void>;
+}
+
+/** The parts that hold a site's state, without anything that listens or decides. */
+export async function openSite(config: SiteConfig, log: Log): Promise<SiteParts> {
+  const { dataDirectory, address, ports, name } = config;
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  await chmod(dataDirectory, 0o700);
+  const store = openSqliteStore(join(dataDirectory, 'site.sqlite'), systemClock);
+  const site = await keepSite(store, name);
+  const peers = await store.read((tx) => tx.peers.all());
+  const identity = await siteIdentity(dataDirectory, site, address, peers);
+  const engine = await qcow2Engine({
+    dataDirectory: join(dataDirectory, 'volumes'),
+    runDirectory: join(dataDirectory, 'run'),
+    address,
+    ports: ports.groups,
+    records: store.engineRecords,
+    clock: systemClock,
+    linkCut,
+    log,
+    tls: {
+      siteDirectory: identity.siteDirectory,
+      peerDirectory: identity.peerDirectory,
+      tlsName: site.id,
+      hostDistinguishedName,
+      peerDistinguishedName: siteDistinguishedName,
+    },
+  });
+  const close = async (): Promise<void> => {
+    await engine.close();
+    await store.close();
+  };
+  return { store, engine, site, identity, close };
+}
+
+/**
+ * Starts a site and returns when it answers.
+ *
+ * @param adminPassword the first administrator's; absent: one is made
+ */
+export async function startSite(
+  config: SiteConfig,
+  log: Log,
+  adminPassword?: string,
+): Promise<RunningSite> {
+  const parts = await openSite(config, log);
+  const { store, engine, site, identity } = parts;
+  const here = site.id;
+  const credentials = { certificateChain: identity.chainPem, privateKey: identity.leaf.privateKey };
+  const peer = peerClient({ store, here }, () => credentials);
+  const sagaPorts = { here, engine, peer, store, clock: systemClock };
+  const sagas = new SagaRunner(sagaPorts, allSagas, log);
+  const ports: AppPorts = {
+    ...sagaPorts,
+    sagas,
+    log,
+    certificates: identity.hostCertificates,
+    pairing: pairing({
+      introduction: {
+        siteId: here,
+        name: site.name,
+        host: config.address,
+        port: config.ports.peer,
+        authorityPem: identity.authorityPem,
+      },
+      trust: identity.trust,
+      distrust: identity.distrust,
+    }),
+  };
+  const firstPassword = await keepAdministrator(ports, adminPassword);
+  const cut = await linkCut.probe();
+  log.info({ event: 'link_cut_probed', ...cut });
+
+  const watch = supervisor(ports);
+  const listeners = await listen(config, identity, ports, watch.dataPlanes);
+  await sagas.start();
+  const loops = [
+    watch,
+    linkWatch(ports, { dataPlanes: watch.dataPlanes, linkCut: cut.possible ? linkCut : undefined }),
+    scheduler(ports),
+    retention(ports),
+    housekeeping(ports),
+  ];
+  log.info({ event: 'site_started', siteId: here, name: site.name, address: config.address });
+
+  return {
+    site,
+    authorityFile: identity.authorityFile,
+    firstPassword,
+    stop: async () => {
+      await Promise.all(listeners.map((l) => l.close()));
+      peer.close();
+      await Promise.all(loops.map((l) => l.stop()));
+      await sagas.stop();
+      await parts.close();
+      log.info({ event: 'site_stopped', siteId: here });
+    },
+  };
+}
+
+async function listen(
+  { address, ports: at }: SiteConfig,
+  { chainPem, leaf }: SiteIdentity,
+  ports: AppPorts,
+  dataPlanes: ReturnType<typeof supervisor>['dataPlanes'],
+): Promise<readonly FastifyInstance[]> {
+  const https = { cert: chainPem, key: leaf.privateKey, minVersion: 'TLSv1.2' as const };
+  const forceCloseConnections = true;
+
+  const native = Fastify({ https, forceCloseConnections });
+  await native.register(nativeDialect, { prefix: NATIVE_PATH, app: createApp(ports), log: ports.log });
+
+  const peer = Fastify({
+    // Any certificate may knock; each message looks whose it is. No tickets: a resumed
+    // connection would not show its certificate again.
+    https: { ...https, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: false, secureOptions: constants.SSL_OP_NO_TICKET },
+    forceCloseConnections,
+    bodyLimit: PEER_BODY_BYTES,
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
+  });
+  await peer.register(peerServer, { prefix: PEER_PATH, ports, dataPlanes });
+
+  const listeners = [native, peer] as unknown as readonly FastifyInstance[];
+  try {
+    await native.listen({ host: address, port: at.native });
+    await peer.listen({ host: address, port: at.peer });
+  } catch (error) {
+    await Promise.all(listeners.map((l) => l.close()));
+    throw error;
+  }
+  return listeners;
+}
+
+/** The site's name may change with its configuration, its id never. */
+function keepSite(store: Store, name: string): Promise<Site> {
+  return store.transaction(async (tx) => {
+    const [site] = await tx.site.all();
+    if (site === undefined) return tx.site.insert({ id: newId<SiteId>(), name });
+    return tx.site.change(site.id, (s) => ({ ...s, name }));
+  });
+}
+
+async function keepAdministrator(
+  ports: AppPorts,
+  adminPassword: string | undefined,
+): Promise<string | undefined> {
+  const users = await ports.store.read((tx) => tx.users.all());
+  if (users.length > 0) return undefined;
+  const password = adminPassword ?? randomBytes(12).toString('base64url');
+  await createUser(ports, { name: 'admin', password, role: 'administrator' });
+  return adminPassword === undefined ? password : undefined;
+}
