@@ -1,0 +1,98 @@
+import { statfs } from 'node:fs/promises';
+import type { GroupId } from '../../domain/ids.ts';
+import { Failure, Refusal } from '../../domain/refusal.ts';
+import { LinkFailure } from '../../ports/engine.ts';
+import type { Engine, Space } from '../../ports/engine.ts';
+import { QmpClosed, QmpError, QmpTimeout } from '../qmp/errors.ts';
+import { stopGroup } from './stop.ts';
+import { demote } from './demote.ts';
+import { discardFork } from './forks.ts';
+import { Group } from './group.ts';
+import type { Site } from './group.ts';
+import { inspect } from './inspect.ts';
+import { probeIo } from './io-probe.ts';
+import type { LayerIo } from './nodes.ts';
+import { DEFAULT_PORTS, checkRunDirectory } from './options.ts';
+import type { Qcow2EngineOptions } from './options.ts';
+import { PortBook } from './ports.ts';
+import { promote } from './promote.ts';
+import { abandonPoint, completePoint, receivePoint } from './receive.ts';
+import { sealPoint } from './seal.ts';
+import { cancelSend, sendPoint } from './send.ts';
+import { fence, serve } from './serve.ts';
+import { createVolume } from './volumes.ts';
+
+/**
+ * The engine that keeps volumes as chains of qcow2 layers, with one `qemu-storage-daemon` for each
+ * group. The daemons outlive it; another engine over the same records and directories adopts them.
+ *
+ * @throws Failure when the run directory's path is too long
+ */
+export function qcow2Engine(options: Qcow2EngineOptions): Engine {
+  checkRunDirectory(options.runDirectory);
+  const groups = new Map<GroupId, Group>();
+  let io: Promise<LayerIo> | undefined;
+  const site: Site = {
+    options,
+    ports: new PortBook(options.records, options.ports ?? DEFAULT_PORTS),
+    io: () => (io ??= probeIo(options.dataDirectory, options.log)),
+  };
+  const group = (id: GroupId): Group => {
+    const known = groups.get(id) ?? new Group(site, id);
+    groups.set(id, known);
+    return known;
+  };
+
+  return {
+    createVolume: (id, volume) => told(createVolume(group(id), volume)),
+    deleteVolume: () => Promise.reject(new Failure('not yet')),
+    resizeVolume: () => Promise.reject(new Failure('not yet')),
+    moveVolume: () => Promise.reject(new Failure('not yet')),
+    deleteGroup: () => Promise.reject(new Failure('not yet')),
+    serve: (id, access) => told(serve(group(id), access)),
+    fence: (id) => told(fence(group(id))),
+    sealPoint: (id, pointId, pauseLimitMs) => told(sealPoint(group(id), pointId, pauseLimitMs)),
+    sendPoint: (request, watch) =>
+      told(sendPoint(group(request.groupId), request, watch), watch.signal),
+    cancelSend: (id) => told(cancelSend(group(id))),
+    receivePoint: (request) => told(receivePoint(group(request.groupId), request)),
+    completePoint: (id, pointId) => told(completePoint(group(id), pointId)),
+    abandonPoint: (id) => told(abandonPoint(group(id))),
+    promote: (id, pointId) => told(promote(group(id), pointId)),
+    demote: (id, pointId, forkId) => told(demote(group(id), pointId, forkId)),
+    discardFork: (id, forkId) => told(discardFork(group(id), forkId)),
+    forgetPoints: () => Promise.reject(new Failure('not yet')),
+    points: async (id) => (await group(id).record()).points.map(({ pointId }) => pointId),
+    hashPoint: () => Promise.reject(new Failure('not yet')),
+    inspect: (id) => told(inspect(group(id))),
+    groups: () => options.records.list(),
+    space: () => space(options.dataDirectory),
+    stop: (id) => told(stopGroup(group(id))),
+    close: async () => {
+      for (const known of groups.values()) known.release();
+    },
+  };
+}
+
+/** What goes wrong beneath is a `Failure` to the caller; refusals and the signal's reason stay. */
+async function told<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    const isSaid =
+      cause instanceof Refusal || cause instanceof Failure || cause instanceof LinkFailure;
+    if (isSaid || (signal?.aborted && cause === signal.reason)) throw cause;
+    const isWorld =
+      cause instanceof QmpError ||
+      cause instanceof QmpTimeout ||
+      cause instanceof QmpClosed ||
+      (cause instanceof Error && 'code' in cause);
+    if (isWorld) throw new Failure(cause.message, { cause });
+    throw cause;
+  }
+}
+
+async function space(directory: string): Promise<Space> {
+  const { blocks, bavail, bsize } = await statfs(directory);
+  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
+}

@@ -1,0 +1,143 @@
+import type { QmpClient } from '../qmp/client.ts';
+import { addNode, addObject, deleteNode } from '../qmp/commands.ts';
+import { queryEdges, queryNodes, queryObjects } from '../qmp/queries.ts';
+import type { Node } from '../qmp/queries.ts';
+import type { Group } from './group.ts';
+import {
+  fileNode,
+  headNode,
+  headOptions,
+  layerNode,
+  layerOptions,
+  throttleGroup,
+} from './nodes.ts';
+import type { Aio, LayerIo } from './nodes.ts';
+import { activeLayer, layerBelow, layerFile } from './record.ts';
+import type { GroupRecord, VolumeRecord } from './record.ts';
+
+/** Opening more files natively than this would hold the start up for longer than it is worth. */
+const NATIVE_OPEN_LIMIT = 16;
+
+/** A daemon's nodes as they are. */
+export interface Graph {
+  readonly nodes: ReadonlyMap<string, Node>;
+  /** From a layer's node to that of the layer it stands on. */
+  readonly backing: ReadonlyMap<string, string>;
+  /** From a filter's node to the node beneath. */
+  readonly beneath: ReadonlyMap<string, string>;
+}
+
+export async function readGraph(qmp: QmpClient): Promise<Graph> {
+  const [nodes, edges] = await Promise.all([queryNodes(qmp), queryEdges(qmp)]);
+  const links = (role: string): ReadonlyMap<string, string> =>
+    new Map(
+      edges.filter((e) => e.role === role && e.parent !== '').map((e) => [e.parent, e.child]),
+    );
+  return {
+    nodes: new Map(nodes.map((node) => [node.name, node])),
+    backing: links('backing'),
+    beneath: links('file'),
+  };
+}
+
+/** Opens what the record names and the daemon lacks: layers from the lowest up, then heads. */
+export async function openGraph(
+  group: Group,
+  qmp: QmpClient,
+  record: GroupRecord,
+  active: 'active' | 'quiet' = 'active',
+): Promise<void> {
+  const io = await group.site.io();
+  const [{ nodes }, objects] = await Promise.all([readGraph(qmp), queryObjects(qmp)]);
+  const present = record.volumes.filter((volume) => activeLayer(volume) !== undefined);
+  const activeAio = present.length > NATIVE_OPEN_LIMIT ? io.quiet : io[active];
+  for (const volume of record.volumes)
+    await openVolume(group, qmp, volume, { nodes, objects, activeAio, io });
+}
+
+interface OpenContext {
+  readonly nodes: ReadonlyMap<string, Node>;
+  readonly objects: readonly string[];
+  readonly activeAio: Aio;
+  readonly io: LayerIo;
+}
+
+/** What a daemon without any node of this volume needs. */
+export function freshContext(io: LayerIo, activeAio: Aio): OpenContext {
+  return { nodes: new Map(), objects: [], activeAio, io };
+}
+
+export async function openVolume(
+  group: Group,
+  qmp: QmpClient,
+  volume: VolumeRecord,
+  { nodes, objects, activeAio, io }: OpenContext,
+): Promise<void> {
+  const active = activeLayer(volume);
+  const steps: Promise<void>[] = [];
+  for (const [index, layer] of volume.layers.entries()) {
+    const node = layerNode(volume.key, layer.number);
+    if (nodes.has(node)) continue;
+    const below = layerBelow(volume, index);
+    const options = layerOptions({
+      node,
+      path: group.path(layerFile(volume.volumeId, layer.number)),
+      backing: below ? layerNode(volume.key, below.number) : null,
+      readOnly: layer !== active,
+      aio: layer === active ? activeAio : io.quiet,
+      direct: io.direct,
+    });
+    steps.push(addNode(qmp, options));
+  }
+  if (active && !nodes.has(headNode(volume.key))) {
+    const limits = throttleGroup(volume.key);
+    if (!objects.includes(limits)) steps.push(addObject(qmp, 'throttle-group', limits, {}));
+    steps.push(addNode(qmp, headOptions(volume.key, layerNode(volume.key, active.number))));
+  }
+  await allOf(steps);
+}
+
+/** Every node that the record explains. */
+export function expectedNodes(record: GroupRecord): ReadonlySet<string> {
+  const expected = new Set<string>();
+  for (const volume of record.volumes) {
+    for (const { number } of volume.layers) expected.add(layerNode(volume.key, number));
+    if (activeLayer(volume)) expected.add(headNode(volume.key));
+  }
+  for (const { key, number } of record.receiving?.volumes ?? [])
+    expected.add(layerNode(key, number));
+  return expected;
+}
+
+/** Removes these nodes, each after those that stand on it. */
+export async function deleteNodes(
+  qmp: QmpClient,
+  graph: Graph,
+  names: Iterable<string>,
+): Promise<void> {
+  const doomed = new Set([...names].filter((name) => graph.nodes.has(name)));
+  const children = (name: string): readonly string[] =>
+    [graph.backing.get(name), graph.beneath.get(name)].filter((child) => child !== undefined);
+  while (doomed.size > 0) {
+    const held = new Set([...doomed].flatMap(children));
+    const free = [...doomed].filter((name) => !held.has(name));
+    await allOf(free.map((name) => deleteNode(qmp, name)));
+    for (const name of free) doomed.delete(name);
+    if (free.length === 0) throw new Error(`nodes in a ring: ${[...doomed].join(', ')}`);
+  }
+}
+
+/** Nodes that were opened by name: all but the files beneath layers, which go with them. */
+export function ownNodes({ nodes }: Graph): readonly string[] {
+  return [...nodes.keys()].filter((name) => !name.startsWith('#') && !isFileNode(name));
+}
+
+function isFileNode(name: string): boolean {
+  return name.endsWith(fileNode(''));
+}
+
+/** Commands that were sent at once: waits for all, and reports the first that failed. */
+export async function allOf(steps: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(steps)).find((step) => step.status === 'rejected');
+  if (failed) throw failed.reason;
+}

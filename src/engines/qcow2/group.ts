@@ -1,0 +1,143 @@
+import { join } from 'node:path';
+import type { GroupId, PointId } from '../../domain/ids.ts';
+import { refuse } from '../../domain/refusal.ts';
+import { daemonPaths, findDaemon, startDaemon } from './daemon.ts';
+import type { Daemon, DaemonPaths } from './daemon.ts';
+import { Mutex } from './mutex.ts';
+import type { LayerIo } from './nodes.ts';
+import type { Qcow2EngineOptions } from './options.ts';
+import type { PortBook } from './ports.ts';
+import { EMPTY_RECORD, findPoint, parseRecord } from './record.ts';
+import type { GroupRecord, PointRecord } from './record.ts';
+
+/** What all groups of this site share. */
+export interface Site {
+  readonly options: Qcow2EngineOptions;
+  readonly ports: PortBook;
+  /** Probed once, at the first need. */
+  io(): Promise<LayerIo>;
+}
+
+/** Long work that others may have to end before they touch the layers. */
+export interface LongWork {
+  readonly name: 'send' | 'merge' | 'hash';
+  /** Asks it to end, and resolves when it has. What it did so far stays. */
+  interrupt(): Promise<void>;
+}
+
+/** A group as this process holds it: its record, its daemon's monitor, and who works on it. */
+export class Group {
+  readonly id: GroupId;
+  readonly site: Site;
+  readonly paths: DaemonPaths;
+  /** Where its layers are. */
+  readonly directory: string;
+  /** Sends follow each other; they hold no other lock while they copy. */
+  readonly sends = new Mutex();
+  readonly work = new Set<LongWork>();
+  readonly #lock = new Mutex();
+  #record: GroupRecord | undefined;
+  #daemon: Daemon | undefined;
+  #settled = false;
+
+  constructor(site: Site, id: GroupId) {
+    this.site = site;
+    this.id = id;
+    this.paths = daemonPaths(site.options.runDirectory, id);
+    this.directory = join(site.options.dataDirectory, 'groups', id);
+  }
+
+  /** One at a time. After a failure nothing is taken for granted: the next one looks again. */
+  locked<T>(work: () => Promise<T>): Promise<T> {
+    return this.#lock.run(async () => {
+      try {
+        return await work();
+      } catch (cause) {
+        this.#settled = false;
+        throw cause;
+      }
+    });
+  }
+
+  async isKnown(): Promise<boolean> {
+    return (await this.site.options.records.read(this.id)) !== undefined;
+  }
+
+  async record(): Promise<GroupRecord> {
+    this.#record ??=
+      parseRecord(this.id, await this.site.options.records.read(this.id)) ?? EMPTY_RECORD;
+    return this.#record;
+  }
+
+  /** @returns the same record, now durable */
+  async save(record: GroupRecord): Promise<GroupRecord> {
+    this.#record = undefined;
+    await this.site.options.records.write(this.id, record);
+    this.#record = record;
+    return record;
+  }
+
+  /** For what need not be durable by itself: it goes to disk with the next `save`. */
+  remember(record: GroupRecord): GroupRecord {
+    this.#record = record;
+    return record;
+  }
+
+  async forget(): Promise<void> {
+    this.#record = undefined;
+    await this.site.options.records.remove(this.id);
+  }
+
+  /** The daemon, if it runs. @throws DaemonHung */
+  async findDaemon(): Promise<Daemon | undefined> {
+    if (this.#daemon?.qmp.phase === 'running') return this.#daemon;
+    this.#settled = false;
+    this.#daemon = await findDaemon(this.paths);
+    return this.#daemon;
+  }
+
+  async startDaemon(): Promise<Daemon> {
+    this.#settled = false;
+    this.#daemon = await startDaemon(this.paths, this.site.options.clock);
+    this.site.options.log?.info({
+      event: 'daemon_started',
+      groupId: this.id,
+      instance: this.#daemon.instance,
+      pid: this.#daemon.pid,
+    });
+    return this.#daemon;
+  }
+
+  /** Whether the daemon's graph was compared with the record since it was met. */
+  get isSettled(): boolean {
+    return this.#settled;
+  }
+
+  set isSettled(settled: boolean) {
+    this.#settled = settled;
+  }
+
+  /** Lets go of the daemon, which goes on. */
+  release(): void {
+    this.#daemon?.qmp.close();
+    this.#daemon = undefined;
+    this.#settled = false;
+  }
+
+  path(file: string): string {
+    return join(this.directory, file);
+  }
+
+  /** Ends long work of these kinds. Call it without holding the lock that the work may want. */
+  async interrupt(...names: readonly LongWork['name'][]): Promise<void> {
+    const found = [...this.work].filter((work) => names.includes(work.name));
+    await Promise.all(found.map((work) => work.interrupt()));
+  }
+}
+
+/** @throws Refusal `point_missing` */
+export function needPoint(group: Group, record: GroupRecord, pointId: PointId): PointRecord {
+  return (
+    findPoint(record, pointId) ?? refuse({ code: 'point_missing', groupId: group.id, pointId })
+  );
+}

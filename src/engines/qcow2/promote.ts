@@ -1,0 +1,50 @@
+import type { PointId } from '../../domain/ids.ts';
+import { Failure } from '../../domain/refusal.ts';
+import { enter } from './enter.ts';
+import { openGraph } from './graph.ts';
+import { needPoint } from './group.ts';
+import type { Group } from './group.ts';
+import { createLayers } from './layers.ts';
+import { addLayer, findVolume, presentVolumes, sealedLayer, withVolume } from './record.ts';
+import type { GroupRecord } from './record.ts';
+import { giveUp } from './receive.ts';
+
+export function promote(group: Group, pointId: PointId): Promise<void> {
+  return group.locked(async () => {
+    const entered = await enter(group);
+    const point = needPoint(group, entered.record, pointId);
+    if (standsOn(entered.record, pointId)) return;
+    if (entered.record.hasPresent) {
+      throw new Failure(
+        `group ${group.id} has a present already, which does not stand on ${pointId}`,
+      );
+    }
+    if (entered.record.points.at(-1) !== point) {
+      throw new Failure(`group ${group.id}: points after ${pointId} must be set aside first`);
+    }
+    const record = await giveUp(group, entered.record, entered.daemon);
+    const wanted = point.volumes.map((spec) => {
+      const volume = findVolume(record, spec.volumeId);
+      const below = volume && sealedLayer(volume, pointId);
+      if (!below)
+        throw new Failure(`group ${group.id}: no layer of ${spec.volumeId} seals ${pointId}`);
+      return { ...spec, number: volume.nextLayer, below: below.number };
+    });
+    await createLayers(group, wanted);
+    let next: GroupRecord = { ...record, hasPresent: true, sent: undefined };
+    for (const { volumeId, name, sizeBytes, number } of wanted) {
+      const layer = { number, seals: undefined, isRoot: false };
+      next = withVolume(next, volumeId, (v) => ({ ...addLayer(v, layer), name, sizeBytes }));
+    }
+    await group.save(next);
+    // Opened now so that `serve` finds it done; quick, since hosts wait for it.
+    if (entered.daemon) await openGraph(group, entered.daemon.qmp, next, 'quiet');
+  });
+}
+
+/** Whether the present is what came after this point and nothing else was sealed since. */
+function standsOn(record: GroupRecord, pointId: PointId): boolean {
+  if (!record.hasPresent) return false;
+  const isNewest = record.points.at(-1)?.pointId === pointId;
+  return isNewest && presentVolumes(record).length > 0;
+}

@@ -1,0 +1,257 @@
+/**
+ * Receiving at the destination: an overlay per volume on the base point, open to the peer only.
+ *
+ *   receivePoint: create overlays ─ record `receiving` ─ open ─ peer's server ─ exports
+ *   completePoint: close exports ─ reopen read-only (flushes) ─ record the point
+ *
+ * What came is worth nothing with another daemon: the peer's copy job counts on what the first one
+ * acknowledged and had not flushed.
+ */
+import type { PointId } from '../../domain/ids.ts';
+import { Failure, refuse } from '../../domain/refusal.ts';
+import type { ReceivePoint, ReceivingTarget, VolumeSpec } from '../../ports/engine.ts';
+import type { QmpClient } from '../qmp/client.ts';
+import { addNode, reopenNodes } from '../qmp/commands.ts';
+import type { Daemon } from './daemon.ts';
+import { collectGarbage, enter, enterRunning } from './enter.ts';
+import { RECEIVING_EXPORT, closeExportsOf, openExports } from './exports.ts';
+import { allOf, deleteNodes, readGraph } from './graph.ts';
+import type { Graph } from './graph.ts';
+import { needPoint } from './group.ts';
+import type { Group } from './group.ts';
+import { createLayers } from './layers.ts';
+import { closeServer, openServer } from './nbd-server.ts';
+import { layerNode, layerOptions, reopenOptions } from './nodes.ts';
+import {
+  addLayer,
+  findPoint,
+  findVolume,
+  layerFile,
+  sealedLayer,
+  specOf,
+  withVolume,
+} from './record.ts';
+import type { GroupRecord, Receiving, ReceivingVolume, VolumeRecord } from './record.ts';
+
+export function receivePoint(group: Group, request: ReceivePoint): Promise<ReceivingTarget> {
+  return group.locked(async () => {
+    const { daemon, record } = await enterRunning(group);
+    if (findPoint(record, request.pointId)) {
+      throw new Failure(`group ${group.id}: point ${request.pointId} is here already`);
+    }
+    checkBase(group, record, request);
+    const prepared = isSamePlace(record.receiving, request, daemon)
+      ? record
+      : await prepare(group, daemon, await giveUp(group, record, daemon), request);
+    return open(group, daemon.qmp, prepared, request);
+  });
+}
+
+function checkBase(group: Group, record: GroupRecord, { basePointId }: ReceivePoint): void {
+  if (record.hasPresent) throw new Failure(`group ${group.id} has a present: it cannot receive`);
+  if (basePointId === undefined) return;
+  needPoint(group, record, basePointId);
+  if (record.points.at(-1)?.pointId === basePointId) return;
+  throw new Failure(`group ${group.id}: points after ${basePointId} must be set aside first`);
+}
+
+function isSamePlace(
+  receiving: Receiving | undefined,
+  { pointId, basePointId, peerId, volumes }: ReceivePoint,
+  { instance }: Daemon,
+): boolean {
+  return (
+    receiving?.pointId === pointId &&
+    receiving.basePointId === basePointId &&
+    receiving.peerId === peerId &&
+    receiving.instance === instance &&
+    JSON.stringify(receiving.volumes.map(specOf)) === JSON.stringify(volumes.map(specOf))
+  );
+}
+
+async function prepare(
+  group: Group,
+  { instance }: Daemon,
+  record: GroupRecord,
+  { pointId, basePointId, peerId, volumes: specs }: ReceivePoint,
+): Promise<GroupRecord> {
+  let { nextKey } = record;
+  const volumes = specs.map((spec): ReceivingVolume => {
+    const known = findVolume(record, spec.volumeId);
+    const base = known && basePointId !== undefined ? sealedLayer(known, basePointId) : undefined;
+    const key = known?.key ?? nextKey++;
+    return { ...specOf(spec), key, number: known?.nextLayer ?? 0, base: base?.number };
+  });
+  await createLayers(
+    group,
+    volumes.map((volume) => ({ ...volume, below: volume.base })),
+  );
+  return group.save({
+    ...record,
+    nextKey,
+    // The numbers are used up: what is given up becomes garbage under its own name.
+    volumes: record.volumes.map((volume) => usedUp(volume, volumes)),
+    receiving: { pointId, basePointId, peerId, instance, volumes },
+  });
+}
+
+function usedUp(volume: VolumeRecord, receiving: readonly ReceivingVolume[]): VolumeRecord {
+  const isReceiving = receiving.some(({ volumeId }) => volumeId === volume.volumeId);
+  return isReceiving ? { ...volume, nextLayer: volume.nextLayer + 1 } : volume;
+}
+
+async function open(
+  group: Group,
+  qmp: QmpClient,
+  record: GroupRecord,
+  { peerId, volumes: specs }: ReceivePoint,
+): Promise<ReceivingTarget> {
+  const { address, tls } = group.site.options;
+  const volumes = record.receiving?.volumes ?? [];
+  await openOverlays(group, qmp, volumes);
+  const served = await openServer(group, qmp, record, {
+    audience: 'peer',
+    tlsDirectory: tls.peerDirectory(peerId),
+    admitted: [tls.peerDistinguishedName(peerId)],
+  });
+  await openExports(
+    qmp,
+    volumes.map(({ key, number, volumeId }) => ({
+      id: `${RECEIVING_EXPORT}${key}`,
+      node: layerNode(key, number),
+      name: exportName({ volumeId }),
+    })),
+  );
+  return {
+    host: address,
+    port: served.port ?? 0,
+    tlsName: tls.tlsName,
+    instance: record.receiving?.instance ?? '',
+    exports: specs.map(({ volumeId }) => ({ volumeId, exportName: exportName({ volumeId }) })),
+  };
+}
+
+function exportName({ volumeId }: Pick<VolumeSpec, 'volumeId'>): string {
+  return `in-${volumeId}`;
+}
+
+async function openOverlays(
+  group: Group,
+  qmp: QmpClient,
+  volumes: readonly ReceivingVolume[],
+): Promise<void> {
+  const io = await group.site.io();
+  const graph = await readGraph(qmp);
+  const closed = volumes.filter(({ key, number }) => !graph.nodes.has(layerNode(key, number)));
+  await allOf(
+    closed.map((volume) =>
+      addNode(
+        qmp,
+        layerOptions({
+          ...nodeOf(volume, io.direct),
+          path: group.path(layerFile(volume.volumeId, volume.number)),
+          readOnly: false,
+          aio: io.quiet,
+        }),
+      ),
+    ),
+  );
+  // Completing it had begun: the peer may go on writing all the same.
+  const sealed = volumes.filter(
+    ({ key, number }) => graph.nodes.get(layerNode(key, number))?.readOnly,
+  );
+  await reopenNodes(
+    qmp,
+    sealed.map((volume) => reopenOptions({ ...nodeOf(volume, io.direct), readOnly: false })),
+  );
+}
+
+function nodeOf(
+  { key, number, base }: ReceivingVolume,
+  direct: boolean,
+): { readonly node: string; readonly backing: string | null; readonly direct: boolean } {
+  return {
+    node: layerNode(key, number),
+    backing: base === undefined ? null : layerNode(key, base),
+    direct,
+  };
+}
+
+export function completePoint(group: Group, pointId: PointId): Promise<void> {
+  return group.locked(async () => {
+    const { record, daemon } = await enter(group);
+    if (findPoint(record, pointId)) return;
+    const { receiving } = record;
+    if (!daemon || receiving?.pointId !== pointId || receiving.instance !== daemon.instance) {
+      refuse({ code: 'point_missing', groupId: group.id, pointId });
+    }
+    const { qmp } = daemon;
+    await closeExportsOf(qmp, RECEIVING_EXPORT);
+    await closeServer(qmp);
+    const { direct } = await group.site.io();
+    await reopenNodes(
+      qmp,
+      receiving.volumes.map((volume) =>
+        reopenOptions({ ...nodeOf(volume, direct), readOnly: true }),
+      ),
+    );
+    await group.save(completed(record, receiving, group.site.options.clock.now()));
+  });
+}
+
+function completed(record: GroupRecord, receiving: Receiving, completedAt: number): GroupRecord {
+  const { pointId, volumes } = receiving;
+  let next: GroupRecord = {
+    ...record,
+    receiving: undefined,
+    points: [
+      ...record.points,
+      { pointId, sealedAt: completedAt, pauseMs: 0, volumes: volumes.map(specOf) },
+    ],
+  };
+  for (const { key, number, base, ...spec } of volumes) {
+    const layer = { number, seals: pointId, isRoot: base === undefined };
+    if (!findVolume(next, spec.volumeId)) {
+      const added: VolumeRecord = { ...specOf(spec), key, nextLayer: number, layers: [] };
+      next = { ...next, volumes: [...next.volumes, added] };
+    }
+    next = withVolume(next, spec.volumeId, (v) => ({ ...addLayer(v, layer), ...specOf(spec) }));
+  }
+  return next;
+}
+
+export function abandonPoint(group: Group): Promise<void> {
+  return group.locked(async () => {
+    const { record, daemon } = await enter(group);
+    await giveUp(group, record, daemon);
+  });
+}
+
+/** Gives up what is being received, if anything. Within the group's lock. */
+export async function giveUp(
+  group: Group,
+  record: GroupRecord,
+  daemon: Daemon | undefined,
+): Promise<GroupRecord> {
+  const { receiving } = record;
+  if (!receiving) return record;
+  if (daemon) await closeReceiving(daemon.qmp, receiving);
+  const files = receiving.volumes.map(({ volumeId, number }) => layerFile(volumeId, number));
+  const saved = await group.save({
+    ...record,
+    receiving: undefined,
+    garbage: [...record.garbage, ...files],
+  });
+  return collectGarbage(group, saved);
+}
+
+async function closeReceiving(qmp: QmpClient, { volumes }: Receiving): Promise<void> {
+  await closeExportsOf(qmp, RECEIVING_EXPORT);
+  await closeServer(qmp);
+  const graph: Graph = await readGraph(qmp);
+  await deleteNodes(
+    qmp,
+    graph,
+    volumes.map(({ key, number }) => layerNode(key, number)),
+  );
+}

@@ -1,0 +1,189 @@
+import type { ForkId, GroupId, Instant, PointId, SiteId, VolumeId } from '../../domain/ids.ts';
+import { Failure } from '../../domain/refusal.ts';
+import type { ReceivingTarget, VolumeSpec } from '../../ports/engine.ts';
+
+/**
+ * What the engine must know of a group when every process is gone. A volume is a chain of layers,
+ * each a file on top of the one before:
+ *
+ *   layers: 0 (seals p1) ◀── 1 (seals p2) ◀── 2 (seals nothing, the last: hosts write it)
+ *
+ * A layer below the last that seals nothing is merged away sooner or later. What is begun and
+ * could not be recognised afterwards is written here before: `sealing`, `receiving`, `sending`.
+ */
+export interface GroupRecord {
+  readonly version: 1;
+  readonly port: number | undefined;
+  readonly hasPresent: boolean;
+  readonly nextKey: number;
+  readonly volumes: readonly VolumeRecord[];
+  /** Oldest first. */
+  readonly points: readonly PointRecord[];
+  readonly forks: readonly ForkRecord[];
+  /** Names of files that nothing needs any more. */
+  readonly garbage: readonly string[];
+  readonly sealing: Sealing | undefined;
+  readonly receiving: Receiving | undefined;
+  readonly sending: Sending | undefined;
+  readonly sent: Sent | undefined;
+}
+
+export interface VolumeRecord extends VolumeSpec {
+  /** Names the volume's nodes in the daemon. Never used again within the group. */
+  readonly key: number;
+  readonly nextLayer: number;
+  /** Oldest first. */
+  readonly layers: readonly Layer[];
+}
+
+export interface Layer {
+  readonly number: number;
+  readonly seals: PointId | undefined;
+  /** Stands on nothing, though there may be older layers. */
+  readonly isRoot: boolean;
+}
+
+export interface PointRecord {
+  readonly pointId: PointId;
+  readonly sealedAt: Instant;
+  readonly pauseMs: number;
+  readonly volumes: readonly VolumeSpec[];
+}
+
+export interface ForkRecord {
+  readonly forkId: ForkId;
+  readonly basePointId: PointId;
+  /** Their layers above the base point; a volume without `base` has only these. */
+  readonly volumes: readonly (VolumeRecord & { readonly base: number | undefined })[];
+  readonly points: readonly PointRecord[];
+}
+
+/** The overlays are on disk; whether hosts write them already, the daemon knows. */
+export interface Sealing {
+  readonly pointId: PointId;
+  readonly startedAt: Instant;
+  /** Hosts were held too long: whatever comes of it is no point. */
+  readonly tooLong: boolean;
+  readonly overlays: readonly { readonly volumeId: VolumeId; readonly number: number }[];
+}
+
+export interface Receiving {
+  readonly pointId: PointId;
+  readonly basePointId: PointId | undefined;
+  readonly peerId: SiteId;
+  /** Of the daemon that holds what has come. With another one it is lost. */
+  readonly instance: string;
+  readonly volumes: readonly ReceivingVolume[];
+}
+
+export interface ReceivingVolume extends VolumeSpec {
+  readonly key: number;
+  readonly number: number;
+  readonly base: number | undefined;
+}
+
+export interface Sending {
+  readonly pointId: PointId;
+  readonly basePointId: PointId | undefined;
+  readonly peerId: SiteId;
+  readonly target: ReceivingTarget;
+  /** Of the daemon that sends. */
+  readonly instance: string;
+  readonly restarted: boolean;
+  /** By attempts whose jobs are gone. */
+  readonly sentBytesBefore: number;
+}
+
+export interface Sent {
+  readonly pointId: PointId;
+  readonly basePointId: PointId | undefined;
+  readonly targetInstance: string;
+  readonly sentBytes: number;
+  readonly restarted: boolean;
+  readonly wholeVolumes: readonly VolumeId[];
+}
+
+export const EMPTY_RECORD: GroupRecord = {
+  version: 1,
+  port: undefined,
+  hasPresent: false,
+  nextKey: 0,
+  volumes: [],
+  points: [],
+  forks: [],
+  garbage: [],
+  sealing: undefined,
+  receiving: undefined,
+  sending: undefined,
+  sent: undefined,
+};
+
+/** @throws Failure when another version of this engine wrote it */
+export function parseRecord(groupId: GroupId, document: unknown): GroupRecord | undefined {
+  if (document === undefined || document === null) return undefined;
+  const version = (document as { readonly version?: unknown }).version;
+  if (version === 1) return { ...EMPTY_RECORD, ...(document as GroupRecord) };
+  throw new Failure(
+    `group ${groupId}: wanted an engine record of version 1, got ${String(version)}`,
+  );
+}
+
+/** The layer that hosts write, if the volume is part of the present. */
+export function activeLayer({ layers }: VolumeRecord): Layer | undefined {
+  const last = layers.at(-1);
+  return last?.seals === undefined ? last : undefined;
+}
+
+export function presentVolumes({ volumes }: GroupRecord): readonly VolumeRecord[] {
+  return volumes.filter((volume) => activeLayer(volume) !== undefined);
+}
+
+export function sealedLayer({ layers }: VolumeRecord, pointId: PointId): Layer | undefined {
+  return layers.find((layer) => layer.seals === pointId);
+}
+
+/** What the layer at this place stands on. */
+export function layerBelow({ layers }: VolumeRecord, index: number): Layer | undefined {
+  return layers[index]?.isRoot === true ? undefined : layers[index - 1];
+}
+
+export function findPoint({ points }: GroupRecord, pointId: PointId): PointRecord | undefined {
+  return points.find((point) => point.pointId === pointId);
+}
+
+export function findVolume({ volumes }: GroupRecord, volumeId: VolumeId): VolumeRecord | undefined {
+  return volumes.find((volume) => volume.volumeId === volumeId);
+}
+
+export function specOf({ volumeId, name, sizeBytes }: VolumeSpec): VolumeSpec {
+  return { volumeId, name, sizeBytes };
+}
+
+/** The same record with one volume changed. */
+export function withVolume(
+  record: GroupRecord,
+  volumeId: VolumeId,
+  change: (volume: VolumeRecord) => VolumeRecord,
+): GroupRecord {
+  const volumes = record.volumes.map((v) => (v.volumeId === volumeId ? change(v) : v));
+  return { ...record, volumes };
+}
+
+export function addLayer(volume: VolumeRecord, layer: Layer): VolumeRecord {
+  const nextLayer = Math.max(volume.nextLayer, layer.number + 1);
+  return { ...volume, nextLayer, layers: [...volume.layers, layer] };
+}
+
+/** @example layerFile('0b5c…', 3) is '0b5c….3.qcow2' */
+export function layerFile(volumeId: VolumeId, number: number): string {
+  return `${volumeId}.${number}.qcow2`;
+}
+
+export function forkFile(forkId: ForkId, volumeId: VolumeId, number: number): string {
+  return `fork-${forkId}.${layerFile(volumeId, number)}`;
+}
+
+/** Gathers several layers for one send. */
+export function gatheredFile(volumeId: VolumeId): string {
+  return `${volumeId}.gathered.qcow2`;
+}

@@ -1,0 +1,87 @@
+import type { HostAccess, ServedGroup } from '../../ports/engine.ts';
+import { Failure } from '../../domain/refusal.ts';
+import { closeExports, reopenNodes } from '../qmp/commands.ts';
+import { queryExports } from '../qmp/queries.ts';
+import { enter, enterRunning } from './enter.ts';
+import { HOST_EXPORT, closeExportsOf, openExports } from './exports.ts';
+import type { VolumeExport } from './exports.ts';
+import type { Group } from './group.ts';
+import type { QmpClient } from '../qmp/client.ts';
+import { headNode, layerNode, reopenOptions } from './nodes.ts';
+import { admittedNow, closeServer, openServer } from './nbd-server.ts';
+import { activeLayer, layerBelow, presentVolumes } from './record.ts';
+import type { GroupRecord, VolumeRecord } from './record.ts';
+
+export function serve(group: Group, { hosts }: HostAccess): Promise<ServedGroup> {
+  return group.locked(async () => {
+    const { address, tls } = group.site.options;
+    const entered = await enterRunning(group);
+    const { qmp } = entered.daemon;
+    if (!entered.record.hasPresent) throw new Failure(`group ${group.id} has no present to serve`);
+    const admitted = hosts.map((name) => tls.hostDistinguishedName(name));
+    const before = (await admittedNow(qmp, 'hosts')) ?? [];
+    // Only closing all exports parts a host from them; the others come back by themselves.
+    if (before.some((name) => !admitted.includes(name))) await closeExportsOf(qmp, HOST_EXPORT);
+    const role = { audience: 'hosts', tlsDirectory: tls.siteDirectory, admitted } as const;
+    const record = await openServer(group, qmp, entered.record, role);
+    const volumes = presentVolumes(record);
+    const exports = volumes.map(hostExport);
+    await closeStaleExports(qmp, exports);
+    await openExports(qmp, exports);
+    return {
+      host: address,
+      port: record.port ?? 0,
+      exports: volumes.map(({ volumeId, name }) => ({ volumeId, exportName: name })),
+    };
+  });
+}
+
+export function hostExport({ key, name }: VolumeRecord): VolumeExport {
+  return { id: `${HOST_EXPORT}${key}`, node: headNode(key), name };
+}
+
+export function fence(group: Group): Promise<void> {
+  return group.locked(async () => {
+    const { record, daemon } = await enter(group);
+    if (daemon) await fenceDaemon(group, daemon.qmp, record);
+  });
+}
+
+/** Within the group's lock. */
+export async function fenceDaemon(
+  group: Group,
+  qmp: QmpClient,
+  record: GroupRecord,
+): Promise<void> {
+  await closeExportsOf(qmp, HOST_EXPORT);
+  if ((await admittedNow(qmp, 'hosts')) !== undefined) await closeServer(qmp);
+  await flushPresent(group, qmp, record);
+}
+
+/** Writes out what the layers' caches hold: a write may be acknowledged before its metadata is. */
+async function flushPresent(group: Group, qmp: QmpClient, record: GroupRecord): Promise<void> {
+  const { direct } = await group.site.io();
+  const options = presentVolumes(record).map((volume) => {
+    const active = activeLayer(volume);
+    const below = layerBelow(volume, volume.layers.length - 1);
+    return reopenOptions({
+      node: layerNode(volume.key, active?.number ?? 0),
+      backing: below ? layerNode(volume.key, below.number) : null,
+      readOnly: false,
+      direct,
+    });
+  });
+  await reopenNodes(qmp, options);
+}
+
+/** Exports of volumes that left the group. */
+async function closeStaleExports(qmp: QmpClient, wanted: readonly VolumeExport[]): Promise<void> {
+  const ids = new Set(wanted.map(({ id }) => id));
+  const open = (await queryExports(qmp)).filter(
+    ({ id }) => id.startsWith(HOST_EXPORT) && !ids.has(id),
+  );
+  await closeExports(
+    qmp,
+    open.map(({ id }) => id),
+  );
+}

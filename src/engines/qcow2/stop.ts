@@ -1,0 +1,31 @@
+import { killDaemon, quitDaemon, DaemonHung } from './daemon.ts';
+import { QmpTimeout } from '../qmp/errors.ts';
+import { queryJobs } from '../qmp/queries.ts';
+import type { Group } from './group.ts';
+import { SEND_JOB, cutLink } from './send-end.ts';
+
+/** Ends the daemon: in an orderly way if it answers, else by force. */
+export async function stopGroup(group: Group): Promise<void> {
+  await group.interrupt('send', 'merge', 'hash');
+  await group.locked(() => stopDaemon(group));
+}
+
+/** Within the group's lock. */
+export async function stopDaemon(group: Group): Promise<void> {
+  const { clock, log } = group.site.options;
+  try {
+    const daemon = await group.findDaemon();
+    if (!daemon) return;
+    const { sending } = await group.record();
+    // The daemon waits for its copies' requests, which a silent link never answers.
+    const sends = (await queryJobs(daemon.qmp)).some(({ id }) => id.startsWith(SEND_JOB));
+    if (sending && sends) await cutLink(group, sending.target);
+    await quitDaemon(group.paths, daemon, clock);
+  } catch (cause) {
+    if (!(cause instanceof DaemonHung || cause instanceof QmpTimeout)) throw cause;
+    log?.error({ event: 'daemon_killed', groupId: group.id, why: cause.message });
+    await killDaemon(group.paths, clock);
+  } finally {
+    group.release();
+  }
+}

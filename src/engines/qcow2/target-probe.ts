@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LinkFailure } from '../../ports/engine.ts';
+import type { SendPoint } from '../../ports/engine.ts';
+import { listExports } from '../nbd/connection.ts';
+import type { Group } from './group.ts';
+
+const ANSWER_LIMIT_MS = 3_000;
+
+/**
+ * Shakes hands with the target as the daemon is about to: the daemon itself would stand still for
+ * minutes while it connects to a machine that does not answer.
+ *
+ * @throws LinkFailure
+ */
+export async function reachTarget(
+  group: Group,
+  { peerId, target }: Pick<SendPoint, 'peerId' | 'target'>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const directory = group.site.options.tls.peerDirectory(peerId);
+  const [trusted, certificate, privateKey] = await Promise.all(
+    ['ca-cert.pem', 'client-cert.pem', 'client-key.pem'].map((file) =>
+      readFile(join(directory, file), 'utf8'),
+    ),
+  );
+  signal?.throwIfAborted();
+  try {
+    await listExports({
+      address: { host: target.host, port: target.port },
+      tls: {
+        serverName: target.tlsName,
+        trusted: trusted ?? '',
+        certificate: certificate ?? '',
+        privateKey: privateKey ?? '',
+      },
+      connectTimeoutMs: ANSWER_LIMIT_MS,
+    });
+  } catch (cause) {
+    throw new LinkFailure(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}

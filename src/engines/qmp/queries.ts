@@ -1,0 +1,135 @@
+import type { QmpClient } from './client.ts';
+import { count, fields, flag, list, optionalText, text } from './fields.ts';
+
+/** What a daemon says of one of its nodes. */
+export interface Node {
+  readonly name: string;
+  readonly driver: string;
+  readonly readOnly: boolean;
+  readonly sizeBytes: number;
+}
+
+/** Parent to child, by node names. `role` is the child's name in the parent: file, backing. */
+export interface Edge {
+  readonly parent: string;
+  readonly child: string;
+  readonly role: string;
+}
+
+export interface Export {
+  readonly id: string;
+  readonly node: string;
+  readonly shuttingDown: boolean;
+}
+
+export type JobStatus =
+  | 'created'
+  | 'running'
+  | 'paused'
+  | 'ready'
+  | 'standby'
+  | 'waiting'
+  | 'pending'
+  | 'aborting'
+  | 'concluded'
+  | 'null'
+  | 'undefined';
+
+export interface Job {
+  readonly id: string;
+  readonly type: string;
+  readonly status: JobStatus;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  /** Of a concluded one that did not succeed. */
+  readonly error: string | undefined;
+}
+
+/** What only block jobs tell, while they are not concluded. */
+export interface BlockJob {
+  readonly id: string;
+  readonly ioStatus: 'ok' | 'failed' | 'nospace';
+  readonly paused: boolean;
+}
+
+/** A daemon with 1,000 volumes needs 0.1 s for the nodes. */
+const LIST_LIMIT_MS = 10_000;
+
+export async function queryNodes(qmp: QmpClient): Promise<readonly Node[]> {
+  const found = await qmp.execute('query-named-block-nodes', { flat: true }, LIST_LIMIT_MS);
+  return list(found).map((node) => ({
+    name: text(node, 'node-name'),
+    driver: text(node, 'drv'),
+    readOnly: flag(node, 'ro'),
+    sizeBytes: count(fields(node['image']), 'virtual-size'),
+  }));
+}
+
+/** @see QEMU QMP reference, `x-debug-query-block-graph`: the only query that names a node's children */
+export async function queryEdges(qmp: QmpClient): Promise<readonly Edge[]> {
+  const graph = fields(await qmp.execute('x-debug-query-block-graph', {}, LIST_LIMIT_MS));
+  const names = new Map(
+    list(graph['nodes']).map((node) => [count(node, 'id'), text(node, 'name')]),
+  );
+  return list(graph['edges']).map((edge) => ({
+    parent: names.get(count(edge, 'parent')) ?? '',
+    child: names.get(count(edge, 'child')) ?? '',
+    role: text(edge, 'name'),
+  }));
+}
+
+export async function queryExports(qmp: QmpClient): Promise<readonly Export[]> {
+  return list(await qmp.execute('query-block-exports', {}, LIST_LIMIT_MS)).map((one) => ({
+    id: text(one, 'id'),
+    node: text(one, 'node-name'),
+    shuttingDown: flag(one, 'shutting-down'),
+  }));
+}
+
+export async function queryJobs(qmp: QmpClient): Promise<readonly Job[]> {
+  return list(await qmp.execute('query-jobs')).map((job) => ({
+    id: text(job, 'id'),
+    type: text(job, 'type'),
+    status: text(job, 'status') as JobStatus,
+    doneBytes: count(job, 'current-progress'),
+    totalBytes: count(job, 'total-progress'),
+    error: optionalText(job, 'error'),
+  }));
+}
+
+export async function queryBlockJobs(qmp: QmpClient): Promise<readonly BlockJob[]> {
+  return list(await qmp.execute('query-block-jobs')).map((job) => ({
+    id: text(job, 'device'),
+    ioStatus: ioStatus(text(job, 'io-status')),
+    paused: flag(job, 'paused'),
+  }));
+}
+
+/** Ids of the user's objects: credentials, lists, throttle groups, I/O threads. */
+export async function queryObjects(qmp: QmpClient): Promise<readonly string[]> {
+  return list(await qmp.execute('qom-list', { path: '/objects' }))
+    .filter((property) => text(property, 'type').startsWith('child<'))
+    .map((property) => text(property, 'name'));
+}
+
+/** The file that the daemon reports for its own credentials or the like; undefined when unset. */
+export async function queryObjectText(
+  qmp: QmpClient,
+  id: string,
+  property: string,
+): Promise<string | undefined> {
+  const value = await qmp.execute('qom-get', { path: `/objects/${id}`, property });
+  return optionalText({ value }, 'value');
+}
+
+/** The error of a job that is in the list of both kinds of query, or undefined. */
+export function findJob<T extends { readonly id: string }>(
+  jobs: readonly T[],
+  id: string,
+): T | undefined {
+  return jobs.find((job) => job.id === id);
+}
+
+function ioStatus(seen: string): BlockJob['ioStatus'] {
+  return seen === 'failed' || seen === 'nospace' ? seen : 'ok';
+}

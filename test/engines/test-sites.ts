@@ -1,0 +1,216 @@
+/** Two sites with a qcow2 engine each, real daemons and real TLS, on two loopback addresses. */
+import { mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  createAuthority,
+  issueHostCertificate,
+  issueSiteCertificate,
+} from '../../src/certificates/authority.ts';
+import type { Credential } from '../../src/certificates/authority.ts';
+import { hostDistinguishedName, siteDistinguishedName } from '../../src/certificates/identity.ts';
+import { writeTlsDirectory } from '../../src/certificates/tls-directory.ts';
+import { newId } from '../../src/domain/ids.ts';
+import type { GroupId, SiteId } from '../../src/domain/ids.ts';
+import { linkCut } from '../../src/engines/link-cut.ts';
+import { connectNbd } from '../../src/engines/nbd/connection.ts';
+import type { NbdConnection } from '../../src/engines/nbd/connection.ts';
+import { qcow2Engine } from '../../src/engines/qcow2/engine.ts';
+import { systemClock } from '../../src/main/system-clock.ts';
+import type { Engine } from '../../src/ports/engine.ts';
+import type { EngineRecords } from '../../src/ports/engine-records.ts';
+import type { LogLine } from '../../src/ports/log.ts';
+
+const FIRST_PORT = 22_000;
+const PORTS_EACH = 20;
+
+/** Records that outlive an engine, as a database would. */
+export class MemoryRecords implements EngineRecords {
+  readonly documents = new Map<GroupId, string>();
+
+  read(groupId: GroupId): Promise<unknown> {
+    const document = this.documents.get(groupId);
+    return Promise.resolve(document === undefined ? undefined : JSON.parse(document));
+  }
+
+  write(groupId: GroupId, document: unknown): Promise<void> {
+    this.documents.set(groupId, JSON.stringify(document));
+    return Promise.resolve();
+  }
+
+  remove(groupId: GroupId): Promise<void> {
+    this.documents.delete(groupId);
+    return Promise.resolve();
+  }
+
+  list(): Promise<readonly GroupId[]> {
+    return Promise.resolve([...this.documents.keys()]);
+  }
+}
+
+export interface TestSite {
+  readonly siteId: SiteId;
+  readonly engine: Engine;
+  readonly directory: string;
+  readonly address: string;
+  readonly log: readonly LogLine[];
+  /** Ends this engine object and makes another over the same records, as a control restart does. */
+  restartControl(records?: EngineRecords): Promise<void>;
+  readonly records: MemoryRecords;
+  /** Ends the group's daemon as a power cut would. */
+  killDaemon(groupId: GroupId): Promise<void>;
+  /** Attaches as this host. */
+  attach(
+    at: { readonly host: string; readonly port: number },
+    exportName: string,
+    hostName?: string,
+  ): Promise<NbdConnection>;
+}
+
+export interface TestSites {
+  readonly a: TestSite;
+  readonly b: TestSite;
+  close(): Promise<void>;
+}
+
+export async function twoSites(dataDirectory?: { readonly b: string }): Promise<TestSites> {
+  const directory = await mkdtemp(join(tmpdir(), 'baton-e-'));
+  const names = ['a', 'b'] as const;
+  const ids = { a: newId<SiteId>(), b: newId<SiteId>() };
+  const authorities = {
+    a: await createAuthority({ siteId: ids.a, siteName: 'a' }),
+    b: await createAuthority({ siteId: ids.b, siteName: 'b' }),
+  };
+  const addresses = { a: '127.0.2.1', b: '127.0.2.2' };
+  const sites = await Promise.all(
+    names.map(async (name, index) => {
+      const own = authorities[name];
+      const peer = authorities[name === 'a' ? 'b' : 'a'];
+      const leaf = await issueSiteCertificate(own, {
+        siteId: ids[name],
+        names: [],
+        addresses: [addresses[name]],
+      });
+      const home = join(directory, name);
+      await mkdir(home, { recursive: true });
+      await writeTlsDirectory(join(home, 'tls'), {
+        trusted: [own.certificate],
+        server: leaf,
+        client: leaf,
+      });
+      await writeTlsDirectory(join(home, 'peer'), {
+        trusted: [peer.certificate],
+        server: leaf,
+        client: leaf,
+      });
+      return testSite({
+        siteId: ids[name],
+        home,
+        dataDirectory: (name === 'b' ? dataDirectory?.b : undefined) ?? join(home, 'data'),
+        address: addresses[name],
+        firstPort: FIRST_PORT + (process.pid % 100) * 2 * PORTS_EACH + index * PORTS_EACH,
+        authority: own,
+      });
+    }),
+  );
+  const [a, b] = sites;
+  if (!a || !b) throw new Error('two sites');
+  const close = async (): Promise<void> => {
+    for (const site of [a, b]) {
+      await site.engine.close();
+      await killAll(join(site.directory, 'run'));
+    }
+    await rm(directory, { recursive: true, force: true });
+  };
+  process.once('exit', () => undefined);
+  return { a, b, close };
+}
+
+interface SiteParts {
+  readonly siteId: SiteId;
+  readonly home: string;
+  readonly dataDirectory: string;
+  readonly address: string;
+  readonly firstPort: number;
+  readonly authority: Credential;
+}
+
+function testSite({
+  siteId,
+  home,
+  dataDirectory,
+  address,
+  firstPort,
+  authority,
+}: SiteParts): TestSite {
+  const records = new MemoryRecords();
+  const log: LogLine[] = [];
+  const note = (line: LogLine): void => void log.push(line);
+  const make = (over: EngineRecords): Engine =>
+    qcow2Engine({
+      dataDirectory,
+      runDirectory: join(home, 'run'),
+      address,
+      ports: { first: firstPort, last: firstPort + PORTS_EACH - 1 },
+      records: over,
+      clock: systemClock,
+      linkCut,
+      log: { info: note, warn: note, error: note },
+      tls: {
+        siteDirectory: join(home, 'tls'),
+        peerDirectory: () => join(home, 'peer'),
+        tlsName: siteId,
+        hostDistinguishedName,
+        peerDistinguishedName: siteDistinguishedName,
+      },
+    });
+  let engine = make(records);
+  return {
+    siteId,
+    directory: home,
+    address,
+    log,
+    records,
+    get engine() {
+      return engine;
+    },
+    async restartControl(over = records) {
+      await engine.close();
+      engine = make(over);
+    },
+    async killDaemon(groupId) {
+      const { pid } = await engine.inspect(groupId);
+      if (pid === undefined) throw new Error(`no daemon of ${groupId} to kill`);
+      process.kill(pid, 'SIGKILL');
+      await processEnd(pid);
+    },
+    async attach(at, exportName, hostName = 'app1') {
+      const host = await issueHostCertificate(authority, { hostName });
+      return connectNbd({
+        address: { host: at.host, port: at.port },
+        exportName,
+        tls: { serverName: siteId, trusted: authority.certificate, ...host },
+      });
+    },
+  };
+}
+
+async function killAll(runDirectory: string): Promise<void> {
+  const files = await readdir(runDirectory).catch(() => []);
+  for (const file of files.filter((name) => name.endsWith('.pid'))) {
+    const pid = Number(await readFile(join(runDirectory, file), 'utf8').catch(() => ''));
+    const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (!commandLine.includes(runDirectory)) continue;
+    process.kill(pid, 'SIGKILL');
+    await processEnd(pid);
+  }
+}
+
+/** A process that has ended and that nobody has waited for has no command line. */
+export async function processEnd(pid: number): Promise<void> {
+  for (;;) {
+    const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (commandLine === '') return;
+    await systemClock.sleep(5);
+  }
+}
