@@ -76,9 +76,12 @@ export function readConfig(flags: ServeFlags): SiteConfig {
   const file = flags.config === undefined ? {} : readFile(flags.config);
   const name = flags.name ?? file.name;
   const dataDirectory = flags.data ?? file['data-directory'];
-  if (name === undefined) throw new Error('a site needs a name: --name, or name = "…" in the config file');
+  if (name === undefined)
+    throw new Error('a site needs a name: --name, or name = "…" in the config file');
   if (dataDirectory === undefined) {
-    throw new Error('a site needs a place for its data: --data, or data-directory = "…" in the config file');
+    throw new Error(
+      'a site needs a place for its data: --data, or data-directory = "…" in the config file',
+    );
   }
   const address = flags.address ?? file.address ?? '127.0.0.1';
   if (isIP(address) === 0) throw new Error(`address: wanted an IP address, got "${address}"`);
@@ -98,7 +101,9 @@ function readFile(path: string): Static<typeof File> {
   const content: unknown = parse(readFileSync(path, 'utf8'));
   if (validator.Check(content)) return content;
   const [first] = validator.Errors(content);
-  throw new Error(`${path}: ${first?.instancePath ?? ''} ${first?.message ?? 'is not as it should be'}`);
+  throw new Error(
+    `${path}: ${first?.instancePath ?? ''} ${first?.message ?? 'is not as it should be'}`,
+  );
 }
 
 /** The same as a file that `readConfig` reads. */

@@ -8,7 +8,11 @@
 import { X509Certificate } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createAuthority, issueHostCertificate, issueSiteCertificate } from '../certificates/authority.ts';
+import {
+  createAuthority,
+  issueHostCertificate,
+  issueSiteCertificate,
+} from '../certificates/authority.ts';
 import type { Credential } from '../certificates/authority.ts';
 import { readAuthority, writeAuthority } from '../certificates/authority-files.ts';
 import { isRenewalDue } from '../certificates/expiry.ts';
@@ -44,7 +48,11 @@ export async function siteIdentity(
   const authority = await keepAuthority(join(pki, 'authority'), site);
   const leaf = await keepLeaf(siteDirectory, authority, site, address);
   const trust = (peer: Peer): Promise<void> =>
-    writeTlsDirectory(peerDirectory(peer.id), { trusted: [peer.authorityPem], server: leaf, client: leaf });
+    writeTlsDirectory(peerDirectory(peer.id), {
+      trusted: [peer.authorityPem],
+      server: leaf,
+      client: leaf,
+    });
 
   for (const peer of peers) await trust(peer);
   await dropStrangers(join(pki, 'peers'), peers);
@@ -94,7 +102,11 @@ async function keepLeaf(
           names: [name, 'localhost'],
           addresses: [address],
         });
-  await writeTlsDirectory(directory, { trusted: [authority.certificate], server: leaf, client: leaf });
+  await writeTlsDirectory(directory, {
+    trusted: [authority.certificate],
+    server: leaf,
+    client: leaf,
+  });
   return leaf;
 }
 
@@ -112,7 +124,8 @@ async function readLeaf(directory: string): Promise<Credential | undefined> {
 
 function fits(leaf: Credential, name: string, address: string): boolean {
   const certificate = new X509Certificate(leaf.certificate);
-  const ours = certificate.checkIP(address) !== undefined && certificate.checkHost(name) !== undefined;
+  const ours =
+    certificate.checkIP(address) !== undefined && certificate.checkHost(name) !== undefined;
   return ours && !isRenewalDue(leaf.certificate, new Date());
 }
 

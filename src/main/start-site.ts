@@ -1,6 +1,6 @@
 /** Puts a site together: picks the adapters, wires them, listens. */
 import { constants, randomBytes } from 'node:crypto';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
@@ -33,6 +33,9 @@ import type { SiteConfig } from './config.ts';
 import { siteIdentity } from './site-identity.ts';
 import type { SiteIdentity } from './site-identity.ts';
 import { systemClock } from './system-clock.ts';
+
+/** In the data directory: the server that has it. Stale after a kill; see /proc for whose it is. */
+export const PID_FILE = 'serve.pid';
 
 const NATIVE_PATH = '/api/v1';
 /** Above the largest request of any dialect; each has its own limit below. */
@@ -99,6 +102,7 @@ export async function startSite(
   adminPassword?: string,
 ): Promise<RunningSite> {
   const parts = await openSite(config, log);
+  await writeFile(join(config.dataDirectory, PID_FILE), `${process.pid}\n`);
   const { store, engine, site, identity } = parts;
   const here = site.id;
   const credentials = { certificateChain: identity.chainPem, privateKey: identity.leaf.privateKey };
@@ -163,12 +167,22 @@ async function listen(
   const forceCloseConnections = true;
 
   const native = Fastify({ https, forceCloseConnections });
-  await native.register(nativeDialect, { prefix: NATIVE_PATH, app: createApp(ports), log: ports.log });
+  await native.register(nativeDialect, {
+    prefix: NATIVE_PATH,
+    app: createApp(ports),
+    log: ports.log,
+  });
 
   const peer = Fastify({
     // Any certificate may knock; each message looks whose it is. No tickets: a resumed
     // connection would not show its certificate again.
-    https: { ...https, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: false, secureOptions: constants.SSL_OP_NO_TICKET },
+    https: {
+      ...https,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      rejectUnauthorized: false,
+      secureOptions: constants.SSL_OP_NO_TICKET,
+    },
     forceCloseConnections,
     bodyLimit: PEER_BODY_BYTES,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
