@@ -145,6 +145,7 @@ test('a TLS directory is private, whole, and written again only where it differs
     'ca-cert.pem',
     'client-cert.pem',
     'client-key.pem',
+    'dh-params.pem',
     'server-cert.pem',
     'server-key.pem',
   ]);

@@ -2,6 +2,20 @@ import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Credential } from './authority.ts';
 
+/**
+ * The group ffdhe2048 of RFC 7919, as PKCS #3. Without this file QEMU searches for primes of its own
+ * whenever it loads a server's credentials, for a second or more, and every group waits meanwhile.
+ */
+const DIFFIE_HELLMAN_PARAMETERS = `-----BEGIN DH PARAMETERS-----
+MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
++8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
+87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7
+YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
+7MA0BM0oNC9hkXL+nOmFg/+OTxIy7vKBg8P+OxtMb61zO7X8vC7CIAXFjvGDfRaD
+ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
+-----END DH PARAMETERS-----
+`;
+
 export interface TlsFiles {
   /** Certificates of the authorities that the other side may come from. */
   readonly trusted: readonly string[];
@@ -26,6 +40,7 @@ export async function writeTlsDirectory(
   const files: (readonly [name: string, content: string])[] = [['ca-cert.pem', trusted.join('')]];
   if (server) {
     files.push(['server-key.pem', server.privateKey], ['server-cert.pem', server.certificate]);
+    files.push(['dh-params.pem', DIFFIE_HELLMAN_PARAMETERS]);
   }
   if (client) {
     files.push(['client-key.pem', client.privateKey], ['client-cert.pem', client.certificate]);
