@@ -186,8 +186,8 @@ export function completePoint(group: Group, pointId: PointId): Promise<void> {
       refuse({ code: 'point_missing', groupId: group.id, pointId });
     }
     const { qmp } = daemon;
+    // The server goes on listening: the next point comes soon, and without an export it offers nothing.
     await closeExportsOf(qmp, RECEIVING_EXPORT);
-    await closeServer(qmp);
     const { direct } = await group.site.io();
     await reopenNodes(
       qmp,
