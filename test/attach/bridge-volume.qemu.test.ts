@@ -38,7 +38,12 @@ const stranger = await issueHostCertificate(authority, { hostName: 'app2' });
 
 /** A site with one volume, mapped to the host app1, and what app1 needs to bridge it. */
 async function mappedVolume({ writable = true } = {}) {
+  const bridges: string[] = [];
+  // Before the directory goes, since the daemon's pid stands in it; also when the test fails.
+  after(() => Promise.all(bridges.map(endBridge)));
   const directory = await temporaryDirectory();
+  const socketPath = join(directory, 'local', 'orders.sock');
+  bridges.push(socketPath);
   const file = await sparseFile(join(directory, 'orders.raw'), 32 * MIB);
   const [server, credentials, local] = ['server', 'host', 'local'].map((d) => join(directory, d));
   assert.ok(server && credentials && local);
@@ -65,10 +70,9 @@ async function mappedVolume({ writable = true } = {}) {
     exportName: 'orders',
     tlsName: 'id-paris',
     credentialsDirectory: credentials,
-    socketPath: join(local, 'orders.sock'),
+    socketPath,
     reconnectDelaySeconds: 10,
   };
-  after(() => endBridge(request.socketPath));
   const tls = {
     serverName: 'paris',
     trusted: authority.certificate,
@@ -237,13 +241,12 @@ test('a detached bridge outlives its maker, and the loss of its server', async (
   const { request, serve, local } = await mappedVolume();
   const daemon = await serve();
   const module = JSON.stringify(join(import.meta.dirname, '../../src/attach/bridge-volume.ts'));
-  const { stdout } = await run(process.execPath, [
-    '--input-type=module',
-    '--eval',
-    `import { bridgeVolumeDetached } from ${module};
-     const { pid } = await bridgeVolumeDetached(${JSON.stringify(request)});
-     process.stdout.write(String(pid));`,
-  ]);
+  const maker = `import { bridgeVolumeDetached } from ${module};
+    const { pid } = await bridgeVolumeDetached(${JSON.stringify(request)});
+    process.stdout.write(String(pid));`;
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', maker], {
+    timeout: 10_000,
+  });
   const pid = Number(stdout);
   const nbd = await connectThrough(request.socketPath);
 
