@@ -20,12 +20,15 @@ import { handOverGroup, preflightHandover } from './hand-over-group.ts';
 import type { HandOverGroup } from './hand-over-group.ts';
 import { createHost, deleteHost, mapHost, renewHostCertificate, unmapHost } from './map-hosts.ts';
 import type { Mapping } from './map-hosts.ts';
+import { groupOfLoneVolume } from './lone-volume.ts';
+import type { LoneVolume } from './lone-volume.ts';
 import { invitePeer, joinPeer, removePeer } from './pair-sites.ts';
 import { pauseSession, resumeSession } from './pause-session.ts';
 import { changeSession, protectGroup, synchronizeGroup, unprotectGroup } from './protect-group.ts';
 import type { ProtectGroup, SessionSettings } from './protect-group.ts';
 import { hashPoint } from './receive-for-peer.ts';
 import { reprotectGroup } from './reprotect-group.ts';
+import { showAttachment } from './show-attachment.ts';
 import {
   authenticate,
   changePassword,
@@ -61,6 +64,8 @@ export function createApp(ports: AppPorts) {
     deleteVolume: (r: { volumeId: VolumeId }) => deleteVolume(ports, r),
     listVolumes: () => views.listVolumes(ports),
     showVolume: (id: VolumeId) => views.showVolume(ports, id),
+    showAttachment: (id: VolumeId) => showAttachment(ports, id),
+    groupOfLoneVolume: (r: LoneVolume) => groupOfLoneVolume(ports, r),
 
     createGroup: (r: { name: string }) => createGroup(ports, r),
     deleteGroup: (r: { groupId: GroupId }) => deleteGroup(ports, r),

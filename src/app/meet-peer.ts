@@ -83,7 +83,8 @@ async function dropForgottenLock(ports: Deps, ours: Beat, theirs: GroupBeat): Pr
   const asked = ours.groups.find((g) => g.groupId === groupId);
   const held = asked?.operation;
   if (asked === undefined || held === undefined || held === theirs.operation) return;
-  if (asked.ownership.holder === ports.here || theirs.ownership.epoch !== asked.ownership.epoch)
-    return;
+  if (theirs.ownership.epoch !== asked.ownership.epoch) return;
+  // A saga of our own knows itself when it is over.
+  if ((await ports.store.read((tx) => tx.sagas.get(held))) !== undefined) return;
   await cancelHandover(ports, { groupId, sagaId: held });
 }

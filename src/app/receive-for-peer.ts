@@ -46,17 +46,23 @@ export function acceptOffer(
 }
 
 /**
- * Opens a place for a point of the peer's.
+ * Opens a place for a point of the peer's. The new holder may ask before this site has ended its
+ * side of the handover; then the answer waits for that.
  *
- * @throws Refusal of `acceptOffer`, of `Engine.receivePoint`, `wrong_state`
+ * @throws Refusal of `acceptOffer`, of `Engine.receivePoint`
  */
 export async function receivePoint(
-  ports: Pick<AppPorts, 'store' | 'clock' | 'here' | 'engine'>,
+  ports: Pick<AppPorts, 'store' | 'clock' | 'here' | 'engine' | 'sagas'>,
   from: SiteId,
   { offer, pointId, basePointId, volumes }: ReceiveRequest,
 ): Promise<ReceivingTarget> {
   await acceptOffer(ports, from, offer);
   const { groupId } = offer;
+  const ownSaga = await ports.store.read(async (tx) => {
+    const { operation } = await tx.groups.need(groupId);
+    return operation && tx.sagas.get(operation);
+  });
+  if (ownSaga !== undefined) await ports.sagas.ended(ownSaga.id);
   return ports.engine.receivePoint({ groupId, pointId, basePointId, peerId: from, volumes });
 }
 

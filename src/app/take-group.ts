@@ -3,7 +3,7 @@ import type { Group } from '../domain/group.ts';
 import type { SiteId } from '../domain/ids.ts';
 import { requireEpoch, take } from '../domain/ownership.ts';
 import { refuse } from '../domain/refusal.ts';
-import { advance } from '../domain/replication-session.ts';
+import { advance, afterHandover } from '../domain/replication-session.ts';
 import type { PrepareHandover, TakeGroup } from '../ports/peer.ts';
 import { needSession, sessionOf } from '../sagas/offer.ts';
 import { lockGroup, serveGroup, unlockGroup } from '../sagas/operation.ts';
@@ -76,15 +76,10 @@ export async function takeGroup(
       standsOn: pointId,
     }));
     await tx.points.change(pointId, (p) => ({ ...p, commonAt: p.commonAt ?? ports.clock.now() }));
-    // The giver is past its point of no return, so no state of ours may refuse what is ours now.
+    const now = ports.clock.now();
     await tx.sessions.change(session.id, (s) => ({
-      ...s,
-      state: request.reverse ? 'ok' : 'failed_over',
-      stateSince: ports.clock.now(),
-      role: 'source',
+      ...afterHandover(s, 'source', request.reverse, now),
       peerId: from,
-      cycle: undefined,
-      parkedBecause: undefined,
     }));
   });
   await openGroup(ports, groupId);

@@ -75,8 +75,6 @@ export const sessionCommands = [
   'resume',
   'hand_over',
   'undo_hand_over',
-  'reverse_roles',
-  'stop_after_hand_over',
   'reprotect',
   'delete',
 ] as const;
@@ -102,7 +100,7 @@ export const transitions: { readonly [S in SessionState]: Row } = {
   resuming:      { cycle_completed: 'ok',           cycle_failed: 'system_paused',
                    sync: 'resuming', delete: 'deleting' },
   handing_over:  { cycle_completed: 'handing_over', cycle_failed: 'handing_over',
-                   undo_hand_over: 'ok', reverse_roles: 'ok', stop_after_hand_over: 'failed_over' },
+                   undo_hand_over: 'ok' },
   failing_over:  { cycle_completed: 'failing_over', cycle_failed: 'failing_over' },
   failed_over:   { cycle_completed: 'failed_over',  cycle_failed: 'failed_over',
                    reprotect: 'reprotecting', delete: 'deleting' },
@@ -136,6 +134,20 @@ export function advance(
     });
   }
   return next === state ? session : { ...session, state: next, stateSince: at };
+}
+
+/**
+ * The session at either site once the holder has changed. No state may refuse it: the giver is
+ * past its point of no return, and whatever a site thought before, the roles are these now.
+ */
+export function afterHandover(
+  session: ReplicationSession,
+  role: ReplicationSession['role'],
+  reverse: boolean,
+  at: Instant,
+): ReplicationSession {
+  const state = reverse ? 'ok' : 'failed_over';
+  return { ...session, role, state, stateSince: at, cycle: undefined, parkedBecause: undefined };
 }
 
 /** Whether cycles start by themselves in this state. */

@@ -63,12 +63,14 @@ export async function openSite(config: SiteConfig, log: Log): Promise<SiteParts>
   const { dataDirectory, address, ports, name } = config;
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
   await chmod(dataDirectory, 0o700);
+  const volumes = join(dataDirectory, 'volumes');
+  await mkdir(volumes, { recursive: true, mode: 0o700 });
   const store = openSqliteStore(join(dataDirectory, 'site.sqlite'), systemClock);
   const site = await keepSite(store, name);
   const peers = await store.read((tx) => tx.peers.all());
   const identity = await siteIdentity(dataDirectory, site, address, peers);
   const engine = await qcow2Engine({
-    dataDirectory: join(dataDirectory, 'volumes'),
+    dataDirectory: volumes,
     runDirectory: join(dataDirectory, 'run'),
     address,
     ports: ports.groups,

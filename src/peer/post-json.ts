@@ -25,15 +25,23 @@ export interface Answer {
  *
  * @throws Error when no whole answer came in time
  */
-export function postJson({
-  host,
-  port,
-  path,
-  body,
-  timeoutMs,
-  agent,
-  connection,
-}: Post): Promise<Answer> {
+export async function postJson(post: Post): Promise<Answer> {
+  const { status, text } = await exchange(post);
+  try {
+    const body: unknown = JSON.parse(text);
+    return { status, body };
+  } catch (error) {
+    throw new Error('the answer is not JSON', { cause: error });
+  }
+}
+
+interface RawAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+function exchange(post: Post): Promise<RawAnswer> {
+  const { host, port, path, body, timeoutMs, agent, connection } = post;
   const text = JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(timeoutMs);

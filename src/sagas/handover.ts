@@ -25,7 +25,7 @@ import type {
 import { warmEnough } from '../domain/cycle-plan.ts';
 import { give } from '../domain/ownership.ts';
 import { Failure, Refusal } from '../domain/refusal.ts';
-import { advance } from '../domain/replication-session.ts';
+import { advance, afterHandover } from '../domain/replication-session.ts';
 import type { PrepareHandover } from '../ports/peer.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
 import { saga } from './saga.ts';
@@ -114,11 +114,7 @@ export const handover = saga<Handover>('handover')
     async (tx, { sessionId, groupId, reverse }, _done, { sagaId, now }) => {
       await unlockGroup(tx, groupId, sagaId);
       await tx.groups.change(groupId, (g) => ({ ...g, standsOn: undefined }));
-      await tx.sessions.change(sessionId, (s) => ({
-        ...advance(s, reverse ? 'reverse_roles' : 'stop_after_hand_over', now),
-        role: 'destination',
-        cycle: undefined,
-      }));
+      await tx.sessions.change(sessionId, (s) => afterHandover(s, 'destination', reverse, now));
     },
   );
 
