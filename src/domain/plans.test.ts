@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { MIN_CYCLE_INTERVAL_MS, nextCycleAt, PARKED_RETRY_MS, warmEnough } from './cycle-plan.ts';
+import { newId } from './ids.ts';
+import { newestCommon, oldestUnsent } from './recovery-point.ts';
+import type { RecoveryPoint } from './recovery-point.ts';
+import type { CycleReport, ReplicationSession } from './replication-session.ts';
+import { BATCH_POINTS, expendable } from './retention-plan.ts';
+
+const groupId = newId<RecoveryPoint['groupId']>();
+
+function point(sequence: number, common: boolean, expiring = false): RecoveryPoint {
+  return {
+    id: newId(),
+    groupId,
+    sequence,
+    epoch: 1,
+    sealedAt: sequence * 1000,
+    volumes: [],
+    commonAt: common ? sequence * 1000 + 1 : undefined,
+    expiring,
+  };
+}
+
+function session(change: Partial<ReplicationSession> = {}): ReplicationSession {
+  return {
+    id: newId(),
+    groupId,
+    peerId: newId(),
+    role: 'source',
+    rpoSeconds: 60,
+    bytesPerSecond: undefined,
+    retainedPoints: 4,
+    state: 'ok',
+    stateSince: 0,
+    parkedBecause: undefined,
+    cycle: undefined,
+    lastCycle: undefined,
+    createdAt: 0,
+    ...change,
+  };
+}
+
+const lasting = (durationMs: number): CycleReport => ({
+  pointId: newId(),
+  kind: 'delta',
+  why: '',
+  sealedAt: 0,
+  completedAt: durationMs,
+  durationMs,
+  sentBytes: 0,
+  restarts: 0,
+});
+
+test('the first cycle is due at once', () => {
+  assert.equal(nextCycleAt(session({ createdAt: 5 }), []), 5);
+});
+
+test('a cycle that takes as long as the last completes before the point before is older than the RPO', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 5, max: 86_400 }),
+      fc.double({ min: 0, max: 0.5 }),
+      (rpo, part) => {
+        const durationMs = Math.round(rpo * 1000 * part);
+        const last = point(7, true);
+        const subject = session({ rpoSeconds: rpo, lastCycle: lasting(durationMs) });
+
+        const startsAt = nextCycleAt(subject, [last]);
+
+        const paced = startsAt === last.sealedAt + MIN_CYCLE_INTERVAL_MS;
+        assert.ok(paced || startsAt + durationMs - last.sealedAt <= rpo * 1000);
+      },
+    ),
+  );
+});
+
+test('cycles never follow each other faster than the shortest interval', () => {
+  const last = point(7, true);
+
+  const startsAt = nextCycleAt(session({ rpoSeconds: 5, lastCycle: lasting(60_000) }), [last]);
+
+  assert.equal(startsAt, last.sealedAt + MIN_CYCLE_INTERVAL_MS);
+});
+
+test('a parked session is tried again after a while', () => {
+  const parked = session({ state: 'system_paused', stateSince: 100 });
+
+  assert.equal(nextCycleAt(parked, [point(1, true)]), 100 + PARKED_RETRY_MS);
+});
+
+test('warm-up cycles end when little is left, and always after a few', () => {
+  assert.equal(warmEnough(1, undefined), false);
+  assert.equal(warmEnough(1, 1024 ** 3), false);
+  assert.equal(warmEnough(1, 4096), true);
+  assert.equal(warmEnough(4, 1024 ** 3), true);
+});
+
+test('the point that is sent next is the oldest that the destination does not have', () => {
+  const points = [point(3, false), point(1, true), point(2, false)];
+
+  assert.equal(oldestUnsent(points)?.sequence, 2);
+  assert.equal(oldestUnsent([point(1, true)]), undefined);
+});
+
+const history = fc
+  .array(fc.record({ common: fc.boolean(), expiring: fc.boolean() }), { maxLength: 40 })
+  .map((rows) => rows.map(({ common, expiring }, i) => point(i + 1, common, expiring)));
+
+test('no plan lets go of the newest common point or of anything newer', () => {
+  fc.assert(
+    fc.property(
+      history,
+      fc.constantFrom('source', 'destination'),
+      fc.integer({ min: 1, max: 8 }),
+      (points, role, retainedPoints) => {
+        const common = newestCommon(points);
+
+        const gone = expendable(session({ role, retainedPoints }), points);
+
+        assert.ok(gone.every((p) => common !== undefined && p.sequence < common.sequence));
+      },
+    ),
+  );
+});
+
+test('the destination keeps as many of the newest points as the session says', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 40 }),
+      fc.integer({ min: 1, max: 8 }),
+      (count, retainedPoints) => {
+        const points = Array.from({ length: count }, (_, i) => point(i + 1, true));
+
+        const gone = expendable(session({ role: 'destination', retainedPoints }), points);
+
+        assert.ok(count - gone.length >= Math.min(count, retainedPoints));
+      },
+    ),
+  );
+});
+
+test('points go in batches, and a batch that was begun is finished', () => {
+  const few = Array.from({ length: BATCH_POINTS }, (_, i) => point(i + 1, true));
+  const enough = [...few, point(BATCH_POINTS + 1, true)];
+  const begun = [point(1, true, true), point(2, true)];
+
+  assert.deepEqual(expendable(session(), few), []);
+  assert.equal(expendable(session(), enough).length, BATCH_POINTS);
+  assert.deepEqual(
+    expendable(session(), begun).map((p) => p.sequence),
+    [1],
+  );
+});
+
+test('with the default retention no volume ever has 16 layers', () => {
+  let points: readonly RecoveryPoint[] = [];
+  let longest = 0;
+  for (let sequence = 1; sequence <= 200; sequence += 1) {
+    points = [...points, point(sequence, true)];
+    // Plus the layer that is received or written.
+    longest = Math.max(longest, points.length + 1);
+    const gone = new Set(expendable(session({ role: 'destination', retainedPoints: 8 }), points));
+    points = points.filter((p) => !gone.has(p));
+  }
+
+  assert.ok(longest < 16, `${longest} layers`);
+});

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { newId } from './ids.ts';
+import { Refusal } from './refusal.ts';
+import {
+  advance,
+  afterHandover,
+  cyclesByItself,
+  sessionCommands,
+  sessionFacts,
+  sessionStates,
+} from './replication-session.ts';
+import type { ReplicationSession, SessionEvent, SessionState } from './replication-session.ts';
+
+function session(state: SessionState): ReplicationSession {
+  return {
+    id: newId(),
+    groupId: newId(),
+    peerId: newId(),
+    role: 'source',
+    rpoSeconds: 60,
+    bytesPerSecond: undefined,
+    retainedPoints: 4,
+    state,
+    stateSince: 1,
+    parkedBecause: undefined,
+    cycle: undefined,
+    lastCycle: undefined,
+    createdAt: 1,
+  };
+}
+
+/** What the words of the operator's manual say, written down a second time. '-' is a refusal. */
+// oxfmt-ignore
+const expected: { readonly [S in SessionState]: { readonly [E in SessionEvent]: SessionState | '-' } } = {
+  initializing:  { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'initializing', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
+  ok:            { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'synchronizing', pause: 'paused', resume: '-', hand_over: 'handing_over', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
+  synchronizing: { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: '-', pause: 'pausing', resume: '-', hand_over: 'handing_over', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
+  pausing:       { cycle_completed: 'paused', cycle_failed: 'paused', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: '-' },
+  paused:        { cycle_completed: 'paused', cycle_failed: 'paused', sync: '-', pause: '-', resume: 'resuming', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
+  system_paused: { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'synchronizing', pause: 'paused', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
+  resuming:      { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'resuming', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
+  handing_over:  { cycle_completed: 'handing_over', cycle_failed: 'handing_over', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: 'ok', reprotect: '-', delete: '-' },
+  failing_over:  { cycle_completed: 'failing_over', cycle_failed: 'failing_over', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: '-' },
+  failed_over:   { cycle_completed: 'failed_over', cycle_failed: 'failed_over', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: 'reprotecting', delete: 'deleting' },
+  reprotecting:  { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'reprotecting', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
+  deleting:      { cycle_completed: 'deleting', cycle_failed: 'deleting', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
+  error:         { cycle_completed: 'error', cycle_failed: 'error', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
+};
+
+for (const state of sessionStates) {
+  for (const event of [...sessionFacts, ...sessionCommands]) {
+    const next = expected[state][event];
+    test(`a session that is ${state} answers ${event} with ${next}`, () => {
+      const before = session(state);
+      if (next !== '-') {
+        assert.equal(advance(before, event, 2).state, next);
+        return;
+      }
+      assert.throws(
+        () => advance(before, event, 2),
+        (error) => error instanceof Refusal && error.reason.code === 'wrong_state',
+      );
+    });
+  }
+}
+
+test('a change of state carries its instant, staying does not', () => {
+  assert.equal(advance(session('ok'), 'sync', 9).stateSince, 9);
+  assert.equal(advance(session('ok'), 'cycle_completed', 9).stateSince, 1);
+});
+
+test('a refusal names the states in which the command is possible', () => {
+  assert.throws(() => advance(session('paused'), 'hand_over', 2), /only when ok, synchronizing/);
+});
+
+test('no state of a session refuses the outcome of a handover', () => {
+  for (const state of sessionStates) {
+    assert.equal(afterHandover(session(state), 'destination', true, 2).state, 'ok');
+    assert.equal(afterHandover(session(state), 'source', false, 2).state, 'failed_over');
+  }
+});
+
+test('only a source cycles by itself, one cycle at a time, and never while it is moved', () => {
+  const byItself = sessionStates.filter((state) => cyclesByItself(session(state)));
+
+  assert.deepEqual(byItself, ['initializing', 'ok', 'system_paused', 'resuming', 'reprotecting']);
+  assert.equal(cyclesByItself({ ...session('ok'), role: 'destination' }), false);
+  const cycle = { sagaId: newId(), pointId: newId(), startedAt: 1 } as ReplicationSession['cycle'];
+  assert.equal(cyclesByItself({ ...session('ok'), cycle }), false);
+});
