@@ -1,0 +1,78 @@
+/** A planned handover, and what it would do: for a group, and for a volume that stands alone. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import type { App } from '../../app/app.ts';
+import type { GroupId } from '../../domain/ids.ts';
+import { Job, answerJob } from './jobs.ts';
+import type { NativeOptions } from './options.ts';
+import { groupIdOf, peerIdOf, volumeIdOf } from './references.ts';
+import { Reference, Uuid, Wait, known, object } from './schemas.ts';
+
+const Request = object({
+  to: Type.Optional(Reference),
+  reverse: Type.Optional(
+    Type.Boolean({
+      default: true,
+      description: 'Replicate back at once; else both sides wait for `reprotect`.',
+    }),
+  ),
+});
+
+const Preflight = Type.Object({
+  from: Uuid,
+  to: Type.Optional(Uuid),
+  blockedBy: Type.Array(Type.String(), { description: 'Empty: it could start now.' }),
+  epoch: Type.Integer(),
+  lostBytes: Type.Integer({ description: 'A planned handover loses nothing.' }),
+  expectedSeconds: Type.Optional(Type.Integer()),
+  newestPointAgeSeconds: Type.Optional(Type.Integer()),
+});
+
+const Answer = Type.Object({
+  job: Type.Optional(Job),
+  preflight: Type.Optional(Preflight),
+});
+
+export const handover: FastifyPluginAsyncTypebox<NativeOptions> = async (http, options) => {
+  await http.register(handoverOf('group', groupIdOf), options);
+  await http.register(
+    handoverOf('volume', async (app, reference) =>
+      app.groupOfLoneVolume({ volumeId: await volumeIdOf(app, reference), wanted: 'moving' }),
+    ),
+    options,
+  );
+};
+
+function handoverOf(
+  noun: 'group' | 'volume',
+  groupOf: (app: App, reference: string) => Promise<GroupId>,
+): FastifyPluginAsyncTypebox<NativeOptions> {
+  return async (http, { app }) => {
+    http.post(
+      `/${noun}s/:owner/handover`,
+      {
+        config: { needs: 'recovery' },
+        schema: {
+          tags: [`${noun}s`],
+          summary: `Hand a ${noun} over to its peer with no write lost`,
+          description: 'With `dryRun` nothing happens: the answer says what would.',
+          params: Type.Object({ owner: Reference }),
+          querystring: object({ ...Wait, dryRun: Type.Optional(Type.Boolean()) }),
+          body: Request,
+          response: { 200: Answer, 202: Answer },
+        },
+      },
+      async ({ params, body, query }, reply) => {
+        const groupId = await groupOf(app, params.owner);
+        const to = body.to === undefined ? undefined : await peerIdOf(app, body.to);
+        const request = { groupId, to, reverse: body.reverse ?? true };
+        if (query.dryRun === true) {
+          const { blockedBy, ...preflight } = await app.preflightHandover(request);
+          return { preflight: known({ ...preflight, blockedBy: [...blockedBy] }) };
+        }
+        const { jobId } = await app.handOverGroup(request);
+        return answerJob(reply, app, jobId, query.wait);
+      },
+    );
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * The native REST API. What becomes of a request, in order:
+ *
+ *   who asks (sign-in) ─▶ is it well-formed (validation) ─▶ one use case ─▶ the answer in words
+ *   any "no" on the way ─▶ a problem (problems, refusals)
+ *   any change ─▶ the audit log, before the answer is seen (audit)
+ */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { attachment } from './attachment.ts';
+import { audit, auditChanges } from './audit.ts';
+import { takeJsonOnly } from './bodies.ts';
+import { events } from './events.ts';
+import { groups } from './groups.ts';
+import { handover } from './handover.ts';
+import { hosts } from './hosts.ts';
+import { jobs } from './jobs.ts';
+import { refuseOtherMethods } from './methods.ts';
+import { describeApi } from './openapi.ts';
+import type { NativeOptions } from './options.ts';
+import { peers } from './peers.ts';
+import { points } from './points.ts';
+import { answerProblems } from './problems.ts';
+import { sessions } from './sessions.ts';
+import { requireSignIn, signIn } from './sign-in.ts';
+import { site } from './site.ts';
+import { users } from './users.ts';
+import { validatorCompiler } from './validation.ts';
+import { volumes } from './volumes.ts';
+
+const resources = [
+  site,
+  signIn,
+  volumes,
+  attachment,
+  groups,
+  handover,
+  points,
+  sessions,
+  hosts,
+  peers,
+  jobs,
+  events,
+  users,
+  audit,
+];
+
+/** Mounted under a prefix of its own, as `/api/v1`. */
+export const nativeDialect: FastifyPluginAsyncTypebox<NativeOptions> = async (http, options) => {
+  const { app, log } = options;
+  http.setValidatorCompiler(validatorCompiler);
+  answerProblems(http, log);
+  requireSignIn(http, options);
+  auditChanges(http, options);
+  takeJsonOnly(http);
+  const answerOtherMethods = refuseOtherMethods(http);
+  await describeApi(http);
+  for (const resource of resources) await http.register(resource, { app, log });
+  answerOtherMethods();
+};

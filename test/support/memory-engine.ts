@@ -1,0 +1,484 @@
+import type { GroupId, PointId, SiteId, VolumeId } from '../../src/domain/ids.ts';
+import { Failure, refuse } from '../../src/domain/refusal.ts';
+import type { Clock } from '../../src/ports/clock.ts';
+import type {
+  Engine,
+  Fork,
+  ForgottenPoints,
+  GroupInspection,
+  HostAccess,
+  ReceivePoint,
+  ReceivingTarget,
+  SealedPoint,
+  SendPoint,
+  SendWatch,
+  SentPoint,
+  ServedGroup,
+  Space,
+  VolumeHash,
+  VolumeSpec,
+} from '../../src/ports/engine.ts';
+import { findPoint } from './memory-group.ts';
+import type { DataPlane, MemoryGroup, MemoryPoint } from './memory-group.ts';
+import type { MemoryNetwork } from './memory-network.ts';
+import { sendOverMemory } from './memory-send.ts';
+import {
+  BLOCK_BYTES,
+  allocatedBytes,
+  differs,
+  emptyContent,
+  hashContent,
+  withBlock,
+} from './volume-content.ts';
+import type { GroupContent, VolumeContent } from './volume-content.ts';
+
+export interface MemoryEngineOptions {
+  readonly siteId: SiteId;
+  readonly host: string;
+  readonly network: MemoryNetwork;
+  readonly clock: Clock;
+  readonly totalBytes?: number;
+}
+
+const FIRST_PORT = 10_900;
+
+/** The data plane of one site in this process, with its hosts' side and switches for trouble. */
+export class MemoryEngine implements Engine {
+  readonly #options: MemoryEngineOptions;
+  readonly #groups = new Map<GroupId, MemoryGroup>();
+  #planes = 0;
+  #places = 0;
+  #totalBytes: number;
+  /** How long the next seals hold hosts' writes. */
+  pauseMs = 1;
+
+  constructor(options: MemoryEngineOptions) {
+    this.#options = options;
+    this.#totalBytes = options.totalBytes ?? 1024 ** 4;
+  }
+
+  async createVolume(groupId: GroupId, volume: VolumeSpec): Promise<void> {
+    const group = this.#groups.get(groupId) ?? this.#newGroup(groupId);
+    if (group.present?.has(volume.volumeId)) return;
+    if (group.present === undefined && group.points.length > 0) throw noPresent(groupId);
+    this.#needRoom();
+    group.present ??= new Map();
+    group.present.set(volume.volumeId, emptyContent(volume));
+  }
+
+  async deleteVolume(groupId: GroupId, volumeId: VolumeId): Promise<void> {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return;
+    group.present?.delete(volumeId);
+    group.points = group.points.map((point) => withoutVolume(point, volumeId));
+    group.forks = group.forks.map((fork) => ({
+      ...fork,
+      content: withoutKey(fork.content, volumeId),
+      points: fork.points.map((point) => withoutVolume(point, volumeId)),
+    }));
+    closeExport(group, volumeId);
+  }
+
+  async resizeVolume(groupId: GroupId, volumeId: VolumeId, sizeBytes: number): Promise<void> {
+    const { present } = this.#need(groupId);
+    const volume = present?.get(volumeId);
+    if (present === undefined || volume === undefined) throw noPresent(groupId);
+    if (sizeBytes < volume.sizeBytes) throw new Failure(`volume ${volume.name} cannot shrink`);
+    present.set(volumeId, { ...volume, sizeBytes });
+  }
+
+  async moveVolume(volumeId: VolumeId, from: GroupId, to: GroupId): Promise<void> {
+    const source = this.#groups.get(from);
+    const destination = this.#groups.get(to) ?? this.#newGroup(to);
+    const volume = source?.present?.get(volumeId);
+    if (volume === undefined) {
+      if (destination.present?.has(volumeId) === true) return;
+      throw new Failure(`volume ${volumeId} is in neither group ${from} nor ${to}`);
+    }
+    if (destination.present === undefined && destination.points.length > 0) throw noPresent(to);
+    destination.present ??= new Map();
+    destination.present.set(volumeId, volume);
+    await this.deleteVolume(from, volumeId);
+  }
+
+  async deleteGroup(groupId: GroupId): Promise<void> {
+    this.#groups.get(groupId)?.plane?.sending?.cancel.abort();
+    this.#groups.delete(groupId);
+  }
+
+  async serve(groupId: GroupId, { hosts }: HostAccess): Promise<ServedGroup> {
+    const group = this.#groups.get(groupId);
+    if (group?.present === undefined) throw noPresent(groupId);
+    const plane = this.#start(group);
+    plane.served = { hosts, volumeIds: new Set(group.present.keys()) };
+    const exports = [...group.present.values()].map(({ volumeId, name }) => ({
+      volumeId,
+      exportName: name,
+    }));
+    return { host: this.#options.host, port: group.port, exports };
+  }
+
+  async fence(groupId: GroupId): Promise<void> {
+    const plane = this.#groups.get(groupId)?.plane;
+    if (plane !== undefined) plane.served = undefined;
+  }
+
+  async sealPoint(groupId: GroupId, pointId: PointId, pauseLimitMs: number): Promise<SealedPoint> {
+    const group = this.#need(groupId);
+    this.#start(group);
+    const before = findPoint(group, pointId);
+    if (before !== undefined) return before.sealed;
+    if (group.present === undefined) throw noPresent(groupId);
+    this.#needRoom();
+    const { pauseMs } = this;
+    if (pauseMs > pauseLimitMs) {
+      refuse({ code: 'freeze_too_long', groupId, pauseMs, limitMs: pauseLimitMs });
+    }
+    const volumes = [...group.present.values()].map(specOf);
+    const sealed = { pointId, sealedAt: this.#options.clock.now(), pauseMs, volumes };
+    group.points = [...group.points, { sealed, content: new Map(group.present) }];
+    return sealed;
+  }
+
+  async sendPoint(request: SendPoint, watch: SendWatch): Promise<SentPoint> {
+    const group = this.#need(request.groupId);
+    const plane = this.#start(group);
+    const point = needPoint(group, request.pointId);
+    const base =
+      request.basePointId === undefined ? undefined : needPoint(group, request.basePointId);
+    const { network } = this.#options;
+    return sendOverMemory(plane, request, watch, { network, point, base });
+  }
+
+  async cancelSend(groupId: GroupId): Promise<void> {
+    const plane = this.#groups.get(groupId)?.plane;
+    plane?.sending?.cancel.abort(new Failure(`group ${groupId}: the send was ended`));
+    if (plane !== undefined) plane.sending = undefined;
+  }
+
+  async receivePoint(request: ReceivePoint): Promise<ReceivingTarget> {
+    const { groupId, pointId, basePointId, volumes } = request;
+    const group = this.#groups.get(groupId) ?? this.#newGroup(groupId);
+    if (group.present !== undefined) {
+      throw new Failure(`group ${groupId} has a present: it cannot receive`);
+    }
+    if (findPoint(group, pointId)) {
+      throw new Failure(`group ${groupId}: point ${pointId} is here already`);
+    }
+    const base = basePointId === undefined ? undefined : needPoint(group, basePointId);
+    if (base !== undefined && group.points.at(-1) !== base) {
+      throw new Failure(`group ${groupId}: points after ${basePointId} must be set aside first`);
+    }
+    const plane = this.#start(group);
+    if (!isSamePlace(plane.receiving?.request, request)) {
+      this.#needRoom();
+      const content = volumes.map((spec): [VolumeId, VolumeContent] => {
+        const blocks = base?.content.get(spec.volumeId)?.blocks ?? new Map<number, Uint8Array>();
+        return [spec.volumeId, { ...spec, blocks }];
+      });
+      this.#places += 1;
+      const instance = `${plane.instance}/${this.#places}`;
+      plane.receiving = { request, instance, content: new Map(content) };
+    }
+    const { instance } = plane.receiving ?? plane;
+    return {
+      host: this.#options.host,
+      port: group.port,
+      tlsName: this.#options.siteId,
+      instance,
+      exports: volumes.map(({ volumeId }) => ({ volumeId, exportName: exportName(volumeId) })),
+    };
+  }
+
+  async completePoint(groupId: GroupId, pointId: PointId): Promise<void> {
+    const group = this.#groups.get(groupId);
+    if (group !== undefined && findPoint(group, pointId)) return;
+    const receiving = group?.plane?.receiving;
+    if (group?.plane === undefined || receiving?.request.pointId !== pointId) {
+      return refuse({ code: 'point_missing', groupId, pointId });
+    }
+    const { content } = receiving;
+    const volumes = [...content.values()].map(specOf);
+    const sealed = { pointId, sealedAt: this.#options.clock.now(), pauseMs: 0, volumes };
+    group.points = [...group.points, { sealed, content }];
+    group.plane.receiving = undefined;
+  }
+
+  async abandonPoint(groupId: GroupId): Promise<void> {
+    const plane = this.#groups.get(groupId)?.plane;
+    if (plane !== undefined) plane.receiving = undefined;
+  }
+
+  async promote(groupId: GroupId, pointId: PointId): Promise<void> {
+    const group = this.#groups.get(groupId);
+    if (group?.present !== undefined) return;
+    if (group === undefined) return refuse({ code: 'point_missing', groupId, pointId });
+    const { content } = needPoint(group, pointId);
+    if (group.points.at(-1)?.sealed.pointId !== pointId) {
+      throw new Failure(`group ${groupId}: points after ${pointId} must be set aside first`);
+    }
+    if (group.plane !== undefined) group.plane.receiving = undefined;
+    group.present = new Map(content);
+  }
+
+  async demote(
+    groupId: GroupId,
+    pointId: PointId,
+    forkId: Fork['forkId'],
+  ): Promise<Fork | undefined> {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return refuse({ code: 'point_missing', groupId, pointId });
+    const { content: base } = needPoint(group, pointId);
+    const isPoint = group.points.at(-1)?.sealed.pointId === pointId;
+    if (isPoint && group.present === undefined) {
+      return this.#forks(group).find((fork) => fork.forkId === forkId);
+    }
+    await this.fence(groupId);
+    await this.cancelSend(groupId);
+    const index = group.points.findIndex(({ sealed }) => sealed.pointId === pointId);
+    const later = group.points.slice(index + 1);
+    const top = group.present ?? later.at(-1)?.content;
+    if (top !== undefined && (later.length > 0 || differs(top, base))) {
+      const content = new Map(top);
+      group.forks = [...group.forks, { forkId, basePointId: pointId, content, points: later }];
+    }
+    group.points = group.points.slice(0, index + 1);
+    group.present = undefined;
+    return this.#forks(group).find((fork) => fork.forkId === forkId);
+  }
+
+  async discardFork(groupId: GroupId, forkId: Fork['forkId']): Promise<void> {
+    const group = this.#groups.get(groupId);
+    if (group !== undefined) group.forks = group.forks.filter((fork) => fork.forkId !== forkId);
+  }
+
+  async forgetPoints(groupId: GroupId, pointIds: readonly PointId[]): Promise<ForgottenPoints> {
+    const group = this.#groups.get(groupId);
+    const beneath = new Set(group?.forks.map((fork) => fork.basePointId));
+    const kept = pointIds.filter((id) => beneath.has(id));
+    const forgotten = pointIds.filter((id) => !beneath.has(id));
+    if (group !== undefined) {
+      group.points = group.points.filter(({ sealed }) => !forgotten.includes(sealed.pointId));
+    }
+    return { forgotten, kept };
+  }
+
+  async points(groupId: GroupId): Promise<readonly PointId[]> {
+    return this.#groups.get(groupId)?.points.map(({ sealed }) => sealed.pointId) ?? [];
+  }
+
+  async hashPoint(groupId: GroupId, pointId: PointId): Promise<readonly VolumeHash[]> {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return refuse({ code: 'point_missing', groupId, pointId });
+    return [...needPoint(group, pointId).content.values()].map(hashContent);
+  }
+
+  async inspect(groupId: GroupId): Promise<GroupInspection> {
+    const group = this.#groups.get(groupId);
+    const plane = group?.plane;
+    const content: GroupContent =
+      group?.present ?? group?.points.at(-1)?.content ?? new Map<VolumeId, VolumeContent>();
+    return {
+      groupId,
+      dataPlane: plane === undefined ? 'stopped' : plane.hung ? 'hung' : 'running',
+      instance: plane?.instance,
+      pid: plane === undefined ? undefined : 4000 + (group?.port ?? 0) - FIRST_PORT,
+      address:
+        group === undefined || plane === undefined
+          ? undefined
+          : { host: this.#options.host, port: group.port },
+      serving: plane?.served !== undefined,
+      hasPresent: group?.present !== undefined,
+      receiving: plane?.receiving?.request.pointId,
+      sending: plane?.sending?.sent === undefined ? plane?.sending?.pointId : undefined,
+      sendingTo: plane?.sending?.sent === undefined ? plane?.sending?.to : undefined,
+      volumes: [...content.values()].map((volume) => ({
+        volumeId: volume.volumeId,
+        sizeBytes: volume.sizeBytes,
+        layers: 1 + (group?.points.length ?? 0),
+        allocatedBytes: allocatedBytes([volume]),
+      })),
+      forks: group === undefined ? [] : this.#forks(group),
+    };
+  }
+
+  async groups(): Promise<readonly GroupId[]> {
+    return [...this.#groups.keys()];
+  }
+
+  async space(): Promise<Space> {
+    return { totalBytes: this.#totalBytes, freeBytes: this.#freeBytes() };
+  }
+
+  async stop(groupId: GroupId): Promise<void> {
+    this.crashDataPlane(groupId);
+  }
+
+  async close(): Promise<void> {
+    // Data planes go on.
+  }
+
+  /** Ends a group's process: what it had not recorded is gone, the next one is another instance. */
+  crashDataPlane(groupId: GroupId): void {
+    const group = this.#groups.get(groupId);
+    group?.plane?.sending?.cancel.abort(new Failure(`group ${groupId}: the data plane died`));
+    if (group !== undefined) group.plane = undefined;
+  }
+
+  /** The process of a group lives and does not answer, or answers again. */
+  hang(groupId: GroupId, hung: boolean): void {
+    const plane = this.#groups.get(groupId)?.plane;
+    if (plane !== undefined) plane.hung = hung;
+  }
+
+  /** Leaves room for so many bytes and no more. */
+  leaveFree(bytes: number): void {
+    this.#totalBytes = this.#usedBytes() + bytes;
+  }
+
+  /** What a host does. @throws Error when the volume is not open to it */
+  write(groupId: GroupId, volumeId: VolumeId, block: number, fill: number | Uint8Array): void {
+    const group = this.#groups.get(groupId);
+    const volume = group?.present?.get(volumeId);
+    if (group?.plane?.served?.volumeIds.has(volumeId) !== true || volume === undefined) {
+      throw new Error(`volume ${volumeId} is not open to hosts at ${this.#options.host}`);
+    }
+    this.#needRoom();
+    const bytes = typeof fill === 'number' ? new Uint8Array(BLOCK_BYTES).fill(fill) : fill;
+    group.present?.set(volumeId, withBlock(volume, block, bytes));
+  }
+
+  /** @throws Error when the volume is not open to hosts */
+  read(groupId: GroupId, volumeId: VolumeId, block: number): Uint8Array {
+    const group = this.#groups.get(groupId);
+    const volume = group?.present?.get(volumeId);
+    if (group?.plane?.served?.volumeIds.has(volumeId) !== true || volume === undefined) {
+      throw new Error(`volume ${volumeId} is not open to hosts at ${this.#options.host}`);
+    }
+    return volume.blocks.get(block) ?? new Uint8Array(BLOCK_BYTES);
+  }
+
+  #newGroup(groupId: GroupId): MemoryGroup {
+    const taken = new Set([...this.#groups.values()].map(({ port }) => port));
+    let port = FIRST_PORT;
+    while (taken.has(port)) port += 1;
+    const group: MemoryGroup = {
+      id: groupId,
+      port,
+      present: undefined,
+      points: [],
+      forks: [],
+      plane: undefined,
+    };
+    this.#groups.set(groupId, group);
+    this.#options.network.listen(this.#options.host, port, () => this.#receiver(groupId));
+    return group;
+  }
+
+  #receiver(groupId: GroupId): ReturnType<Parameters<MemoryNetwork['listen']>[2]> {
+    const { siteId } = this.#options;
+    const plane = this.#groups.get(groupId)?.plane;
+    const receiving = plane?.receiving;
+    if (plane === undefined || receiving === undefined || plane.hung) return undefined;
+    return {
+      siteId,
+      instance: receiving.instance,
+      exportNames: new Set([...receiving.content.keys()].map(exportName)),
+      write: (volumeId, block, bytes) => {
+        const volume = receiving.content.get(volumeId);
+        if (volume === undefined) throw new Error(`nothing receives volume ${volumeId}`);
+        this.#needRoom();
+        receiving.content.set(volumeId, withBlock(volume, block, Uint8Array.from(bytes)));
+      },
+    };
+  }
+
+  #start(group: MemoryGroup): DataPlane {
+    if (group.plane?.hung === true) throw new Failure(`group ${group.id}: the data plane hangs`);
+    if (group.plane === undefined) {
+      this.#planes += 1;
+      group.plane = {
+        instance: `${this.#options.host}/${this.#planes}`,
+        hung: false,
+        served: undefined,
+        receiving: undefined,
+        sending: undefined,
+      };
+    }
+    return group.plane;
+  }
+
+  #need(groupId: GroupId): MemoryGroup {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) throw new Failure(`group ${groupId} is not known to the engine`);
+    return group;
+  }
+
+  #forks(group: MemoryGroup): readonly Fork[] {
+    return group.forks.map(({ forkId, basePointId, content }) => ({
+      forkId,
+      basePointId,
+      allocatedBytes: allocatedBytes([...content.values()]),
+    }));
+  }
+
+  #usedBytes(): number {
+    const contents = [...this.#groups.values()].flatMap(({ present, points, forks, plane }) => [
+      ...(present?.values() ?? []),
+      ...points.flatMap(({ content }) => [...content.values()]),
+      ...forks.flatMap(({ content }) => [...content.values()]),
+      ...(plane?.receiving?.content.values() ?? []),
+    ]);
+    return allocatedBytes(contents);
+  }
+
+  #freeBytes(): number {
+    return Math.max(0, this.#totalBytes - this.#usedBytes());
+  }
+
+  #needRoom(): void {
+    const freeBytes = this.#freeBytes();
+    if (freeBytes >= BLOCK_BYTES) return;
+    refuse({
+      code: 'no_space',
+      siteId: this.#options.siteId,
+      neededBytes: BLOCK_BYTES,
+      freeBytes,
+    });
+  }
+}
+
+function noPresent(groupId: GroupId): Failure {
+  return new Failure(`group ${groupId} has no present`);
+}
+
+function needPoint(group: MemoryGroup, pointId: PointId): MemoryPoint {
+  return findPoint(group, pointId) ?? refuse({ code: 'point_missing', groupId: group.id, pointId });
+}
+
+function specOf({ volumeId, name, sizeBytes }: VolumeSpec): VolumeSpec {
+  return { volumeId, name, sizeBytes };
+}
+
+function exportName(volumeId: VolumeId): string {
+  return `in-${volumeId}`;
+}
+
+function isSamePlace(known: ReceivePoint | undefined, wanted: ReceivePoint): boolean {
+  return JSON.stringify(known) === JSON.stringify(wanted);
+}
+
+function closeExport({ plane }: MemoryGroup, volumeId: VolumeId): void {
+  if (plane?.served === undefined) return;
+  const volumeIds = new Set([...plane.served.volumeIds].filter((id) => id !== volumeId));
+  plane.served = { ...plane.served, volumeIds };
+}
+
+function withoutKey(content: GroupContent, volumeId: VolumeId): GroupContent {
+  return new Map([...content].filter(([id]) => id !== volumeId));
+}
+
+function withoutVolume({ sealed, content }: MemoryPoint, volumeId: VolumeId): MemoryPoint {
+  const volumes = sealed.volumes.filter((volume) => volume.volumeId !== volumeId);
+  return { sealed: { ...sealed, volumes }, content: withoutKey(content, volumeId) };
+}

@@ -1,0 +1,97 @@
+import { Failure, Refusal } from '../../src/domain/refusal.ts';
+import type { SiteId } from '../../src/domain/ids.ts';
+import type { AppPorts } from '../../src/app/app-ports.ts';
+import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
+import {
+  acceptOffer,
+  completePoint,
+  endSession,
+  hashPoint,
+  receivePoint,
+  resizeCopy,
+} from '../../src/app/receive-for-peer.ts';
+import { cancelHandover, prepareHandover, takeGroup } from '../../src/app/take-group.ts';
+import type { PeerProtocol } from '../../src/ports/peer.ts';
+
+export type PeerMessage = keyof PeerProtocol;
+
+/** What becomes of the next messages from one site to the others. */
+export interface PeerTrouble {
+  /** No message arrives. */
+  down: boolean;
+  /** These never arrive. */
+  readonly lostBefore: Set<PeerMessage>;
+  /** These arrive and are acted on, and their answer is lost. */
+  readonly lostAfter: Set<PeerMessage>;
+  /** Awaited before each message is delivered. */
+  hold: (message: PeerMessage) => Promise<void>;
+}
+
+export function noTrouble(): PeerTrouble {
+  return {
+    down: false,
+    lostBefore: new Set(),
+    lostAfter: new Set(),
+    hold: () => Promise.resolve(),
+  };
+}
+
+/** The other sites' use cases, called directly; what passes between goes through JSON. */
+export function memoryPeer(
+  from: SiteId,
+  find: (to: SiteId) => AppPorts | undefined,
+  trouble: PeerTrouble,
+): PeerProtocol {
+  const call = async <Request, Answer>(
+    message: PeerMessage,
+    to: SiteId,
+    request: Request,
+    handle: (ports: AppPorts, request: Request) => Promise<Answer>,
+  ): Promise<Answer> => {
+    await trouble.hold(message);
+    const ports = find(to);
+    if (trouble.down || trouble.lostBefore.has(message) || ports === undefined) {
+      return silent(to, `${message} did not arrive`);
+    }
+    const answer = await answerOf(() => handle(ports, overTheWire(request)));
+    if (trouble.lostAfter.has(message)) silent(to, `the answer to ${message} was lost`);
+    return overTheWire(answer);
+  };
+
+  return {
+    heartbeat: (to, beat) =>
+      call('heartbeat', to, beat, async (ports, theirs) => {
+        await meetPeer(ports, theirs);
+        return beatFor(ports, from, () => ({ dataPlane: 'running', instance: undefined }));
+      }),
+    offerGroup: (to, offer) =>
+      call('offerGroup', to, offer, (ports, r) => acceptOffer(ports, from, r)),
+    endSession: (to, end) => call('endSession', to, end, endSession),
+    receivePoint: (to, receive) =>
+      call('receivePoint', to, receive, (ports, r) => receivePoint(ports, from, r)),
+    completePoint: (to, complete) => call('completePoint', to, complete, completePoint),
+    prepareHandover: (to, prepare) => call('prepareHandover', to, prepare, prepareHandover),
+    cancelHandover: (to, cancel) => call('cancelHandover', to, cancel, cancelHandover),
+    takeGroup: (to, take) => call('takeGroup', to, take, (ports, r) => takeGroup(ports, from, r)),
+    resizeVolume: (to, resize) => call('resizeVolume', to, resize, resizeCopy),
+    hashPoint: (to, groupId, pointId) => call('hashPoint', to, { groupId, pointId }, hashPoint),
+  };
+}
+
+function silent(siteId: SiteId, detail: string): never {
+  throw new Refusal({ code: 'peer_unreachable', siteId, detail });
+}
+
+/** A refusal crosses the wire as its facts; anything else says only that it went wrong there. */
+async function answerOf<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Refusal) throw new Refusal(overTheWire(error.reason));
+    throw new Failure('the other site failed', { cause: error });
+  }
+}
+
+function overTheWire<T>(value: T): T {
+  return value === undefined ? value : (JSON.parse(JSON.stringify(value)) as T);
+}

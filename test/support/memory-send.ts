@@ -1,0 +1,84 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { VolumeId } from '../../src/domain/ids.ts';
+import type { SendPoint, SendWatch, SentPoint } from '../../src/ports/engine.ts';
+import type { DataPlane, MemoryPoint, Sending } from './memory-group.ts';
+import type { MemoryNetwork } from './memory-network.ts';
+import { BLOCK_BYTES, writtenSince } from './volume-content.ts';
+
+export interface MemorySend {
+  readonly network: MemoryNetwork;
+  readonly point: MemoryPoint;
+  readonly base: MemoryPoint | undefined;
+}
+
+interface Piece {
+  readonly volumeId: VolumeId;
+  readonly block: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Block by block, giving way to others in between; what the target has is not sent again. */
+export async function sendOverMemory(
+  plane: DataPlane,
+  request: SendPoint,
+  { onProgress, signal }: SendWatch,
+  { network, point, base }: MemorySend,
+): Promise<SentPoint> {
+  signal.throwIfAborted();
+  const sending = goOnOrRestart(plane, request);
+  if (sending.sent !== undefined) return sending.sent;
+  network.connect(request.target);
+  const left = piecesOf(point, base).filter(
+    ({ volumeId, block }) => sending.done.get(volumeId)?.has(block) !== true,
+  );
+  const totalBytes = sending.sentBytes + left.length * BLOCK_BYTES;
+  for (const { volumeId, block, bytes } of left) {
+    await turn();
+    signal.throwIfAborted();
+    sending.cancel.signal.throwIfAborted();
+    network.carry(request.target, volumeId, block, bytes);
+    sending.done.get(volumeId)?.add(block);
+    sending.sentBytes += BLOCK_BYTES;
+    onProgress({ sentBytes: sending.sentBytes, totalBytes });
+  }
+  const wholeVolumes = [...point.content.keys()].filter((id) => base?.content.has(id) !== true);
+  const { sentBytes, restarted } = sending;
+  sending.sent = {
+    sentBytes,
+    restarted,
+    wholeVolumes: request.basePointId === undefined ? [] : wholeVolumes,
+  };
+  return sending.sent;
+}
+
+/** An earlier attempt counts as long as both data planes that knew of it live. */
+function goOnOrRestart(plane: DataPlane, { pointId, target }: SendPoint): Sending {
+  const before = plane.sending;
+  const isSamePoint = before?.pointId === pointId;
+  if (before !== undefined && isSamePoint && before.targetInstance === target.instance) {
+    return before;
+  }
+  const sentBytes = isSamePoint ? before.sentBytes : 0;
+  const sending: Sending = {
+    pointId,
+    targetInstance: target.instance,
+    to: { host: target.host, port: target.port },
+    done: new Map(target.exports.map(({ volumeId }) => [volumeId, new Set<number>()])),
+    cancel: new AbortController(),
+    sentBytes,
+    restarted: sentBytes > 0,
+    sent: undefined,
+  };
+  Object.assign(plane, { sending });
+  return sending;
+}
+
+function piecesOf({ content }: MemoryPoint, base: MemoryPoint | undefined): readonly Piece[] {
+  return [...content.values()].flatMap((volume) =>
+    writtenSince(volume, base?.content.get(volume.volumeId)).map((block) => ({
+      volumeId: volume.volumeId,
+      block,
+      bytes: volume.blocks.get(block) ?? new Uint8Array(BLOCK_BYTES),
+    })),
+  );
+}
