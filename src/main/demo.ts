@@ -88,12 +88,12 @@ export async function runDemo(
 
 async function prepareSite(described: PairDescription['sites'][number]): Promise<DemoSite> {
   const site = await signedIn(described);
-  const answer = await askSite<{ bundle: DemoSite['bundle'] }>(site, {
+  const answer = await askSite<{ files: DemoSite['bundle'] }>(site, {
     method: 'POST',
     path: '/hosts',
     body: { name: HOST },
   });
-  return { ...site, name: described.name, bundle: answer.bundle };
+  return { ...site, name: described.name, bundle: answer.files };
 }
 
 async function makeGroup(site: DemoSite): Promise<void> {
