@@ -91,7 +91,9 @@ export async function openGroup(
   groupId: Group['id'],
 ): Promise<void> {
   const { standsOn } = await ports.store.read((tx) => tx.groups.need(groupId));
-  if (standsOn !== undefined) await ports.engine.promote(groupId, standsOn);
+  if (standsOn !== undefined && !(await ports.engine.inspect(groupId)).hasPresent) {
+    await ports.engine.promote(groupId, standsOn);
+  }
   await serveGroup(ports, groupId);
 }
 

@@ -37,6 +37,7 @@ interface Attachment {
 interface JobAnswer {
   readonly id: string;
   readonly state: 'running' | 'undoing' | 'done' | 'undone';
+  readonly steps: readonly { readonly name: string; readonly durationMs: number }[];
   readonly outcome?: { readonly message: string };
 }
 
@@ -189,7 +190,7 @@ async function handOver(
   await report.step(
     `hand over ${from.name} → ${to.name} under load`,
     () => job(from, { method: 'POST', path: `/groups/${GROUP}/handover`, body: {} }),
-    () => '',
+    stepsTold,
   );
   await report.step(
     `writer goes on at ${to.name}`,
@@ -199,6 +200,12 @@ async function handOver(
     },
     ({ durationMs }) => `longest time between two writes ${Math.round(durationMs)} ms`,
   );
+}
+
+/** The steps that take time, and behind which hosts wait. */
+function stepsTold({ steps }: JobAnswer): string {
+  const told = steps.filter(({ durationMs }) => durationMs >= 1);
+  return told.map(({ name, durationMs }) => `${name} ${Math.round(durationMs)}`).join(', ');
 }
 
 function writes(writer: NumberedWriter, wanted: number): Promise<unknown> {
@@ -235,7 +242,10 @@ async function compare(holder: DemoSite, other: DemoSite): Promise<boolean> {
     ),
   );
   const [here, there] = hashes.map(({ volumes }) =>
-    JSON.stringify(volumes.map((v) => [v.volumeId, v.hash]).toSorted()),
+    volumes
+      .map((v) => `${v.volumeId} ${v.hash}`)
+      .toSorted((a, b) => a.localeCompare(b))
+      .join('\n'),
   );
   return here !== undefined && here === there;
 }

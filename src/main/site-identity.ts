@@ -29,9 +29,9 @@ export interface SiteIdentity {
   readonly siteDirectory: string;
   /** For operators and clients: `ca-cert.pem` of this site. */
   readonly authorityFile: string;
-  peerDirectory(id: SiteId): string;
-  trust(peer: Peer): Promise<void>;
-  distrust(id: SiteId): Promise<void>;
+  readonly peerDirectory: (id: SiteId) => string;
+  readonly trust: (peer: Peer) => Promise<void>;
+  readonly distrust: (id: SiteId) => Promise<void>;
   readonly hostCertificates: HostCertificates;
 }
 

@@ -55,7 +55,7 @@ export interface SiteParts {
   readonly engine: Engine;
   readonly site: Site;
   readonly identity: SiteIdentity;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** The parts that hold a site's state, without anything that listens or decides. */
@@ -69,7 +69,7 @@ export async function openSite(config: SiteConfig, log: Log): Promise<SiteParts>
   const site = await keepSite(store, name);
   const peers = await store.read((tx) => tx.peers.all());
   const identity = await siteIdentity(dataDirectory, site, address, peers);
-  const engine = await qcow2Engine({
+  const engine = qcow2Engine({
     dataDirectory: volumes,
     runDirectory: join(dataDirectory, 'run'),
     address,

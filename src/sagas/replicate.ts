@@ -36,11 +36,11 @@ interface Delivery {
 export const replicate = saga<Replicate>('replicate')
   .ifUndone(async (tx, { sessionId }, { now, why }) => {
     if ((await tx.sessions.get(sessionId)) === undefined) return;
-    await tx.sessions.change(sessionId, (s) => ({
-      ...advance(s, 'cycle_failed', now),
-      cycle: undefined,
-      parkedBecause: why,
-    }));
+    await tx.sessions.change(sessionId, (s) => {
+      const failed = advance(s, 'cycle_failed', now);
+      const parkedBecause = failed.state === 'system_paused' ? why : undefined;
+      return { ...failed, cycle: undefined, parkedBecause };
+    });
   })
   .step('seal', {
     do: ({ engine }, { groupId, pointId }) => engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS),
