@@ -14,15 +14,15 @@ import { newId } from '../../src/domain/ids.ts';
 import type { GroupId, SiteId } from '../../src/domain/ids.ts';
 import { linkCut } from '../../src/engines/link-cut.ts';
 import { connectNbd } from '../../src/engines/nbd/connection.ts';
-import type { NbdConnection } from '../../src/engines/nbd/connection.ts';
 import { qcow2Engine } from '../../src/engines/qcow2/engine.ts';
 import { systemClock } from '../../src/main/system-clock.ts';
 import type { Engine } from '../../src/ports/engine.ts';
 import type { EngineRecords } from '../../src/ports/engine-records.ts';
 import type { LogLine } from '../../src/ports/log.ts';
+import type { ContractSite, ContractSites } from './contract-sites.ts';
 
 const FIRST_PORT = 22_000;
-const PORTS_EACH = 20;
+const PORTS_EACH = 100;
 
 /** Records that outlive an engine, as a database would. */
 export class MemoryRecords implements EngineRecords {
@@ -48,26 +48,14 @@ export class MemoryRecords implements EngineRecords {
   }
 }
 
-export interface TestSite {
-  readonly siteId: SiteId;
-  readonly engine: Engine;
+export interface TestSite extends ContractSite {
   readonly directory: string;
-  readonly address: string;
   readonly log: readonly LogLine[];
-  /** Ends this engine object and makes another over the same records, as a control restart does. */
-  restartControl(records?: EngineRecords): Promise<void>;
   readonly records: MemoryRecords;
-  /** Ends the group's daemon as a power cut would. */
-  killDaemon(groupId: GroupId): Promise<void>;
-  /** Attaches as this host. */
-  attach(
-    at: { readonly host: string; readonly port: number },
-    exportName: string,
-    hostName?: string,
-  ): Promise<NbdConnection>;
+  restartControl(records?: EngineRecords): Promise<void>;
 }
 
-export interface TestSites {
+export interface TestSites extends ContractSites {
   readonly a: TestSite;
   readonly b: TestSite;
   close(): Promise<void>;
@@ -108,7 +96,7 @@ export async function twoSites(dataDirectory?: { readonly b: string }): Promise<
         home,
         dataDirectory: (name === 'b' ? dataDirectory?.b : undefined) ?? join(home, 'data'),
         address: addresses[name],
-        firstPort: FIRST_PORT + (process.pid % 100) * 2 * PORTS_EACH + index * PORTS_EACH,
+        firstPort: FIRST_PORT + (process.pid % 50) * 2 * PORTS_EACH + index * PORTS_EACH,
         authority: own,
       });
     }),
@@ -120,7 +108,7 @@ export async function twoSites(dataDirectory?: { readonly b: string }): Promise<
       await site.engine.close();
       await killAll(join(site.directory, 'run'));
     }
-    await rm(directory, { recursive: true, force: true });
+    if (process.env['KEEP'] === undefined) await rm(directory, { recursive: true, force: true });
   };
   process.once('exit', () => undefined);
   return { a, b, close };
@@ -168,7 +156,6 @@ function testSite({
   return {
     siteId,
     directory: home,
-    address,
     log,
     records,
     get engine() {
@@ -178,13 +165,13 @@ function testSite({
       await engine.close();
       engine = make(over);
     },
-    async killDaemon(groupId) {
+    async killDataPlane(groupId) {
       const { pid } = await engine.inspect(groupId);
       if (pid === undefined) throw new Error(`no daemon of ${groupId} to kill`);
       process.kill(pid, 'SIGKILL');
       await processEnd(pid);
     },
-    async attach(at, exportName, hostName = 'app1') {
+    async attach(at, exportName, hostName) {
       const host = await issueHostCertificate(authority, { hostName });
       return connectNbd({
         address: { host: at.host, port: at.port },

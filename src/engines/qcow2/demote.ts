@@ -6,7 +6,6 @@
  */
 import type { ForkId, PointId } from '../../domain/ids.ts';
 import type { Fork } from '../../ports/engine.ts';
-import { queryNodes } from '../qmp/queries.ts';
 import type { Daemon } from './daemon.ts';
 import { collectGarbage, enter } from './enter.ts';
 import { nameForkFiles } from './forks.ts';
@@ -66,7 +65,7 @@ async function closeAbove(
   record: GroupRecord,
   parts: readonly Part[],
 ): Promise<void> {
-  const open = new Set((await queryNodes(qmp)).map(({ name }) => name));
+  const { nodes: open } = await readGraph(qmp);
   const isWhole = parts.every(({ volume }) =>
     volume.layers.every(({ number }) => open.has(layerNode(volume.key, number))),
   );

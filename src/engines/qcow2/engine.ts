@@ -4,10 +4,13 @@ import { Failure, Refusal } from '../../domain/refusal.ts';
 import { LinkFailure } from '../../ports/engine.ts';
 import type { Engine, Space } from '../../ports/engine.ts';
 import { QmpClosed, QmpError, QmpTimeout } from '../qmp/errors.ts';
-import { stopGroup } from './stop.ts';
+import { deleteGroup, stopGroup } from './stop.ts';
 import { demote } from './demote.ts';
+import { forgetPoints } from './forget.ts';
 import { discardFork } from './forks.ts';
 import { Group } from './group.ts';
+import { hashPoint } from './hash.ts';
+import { moveVolume } from './move-volume.ts';
 import type { Site } from './group.ts';
 import { inspect } from './inspect.ts';
 import { probeIo } from './io-probe.ts';
@@ -20,7 +23,7 @@ import { abandonPoint, completePoint, receivePoint } from './receive.ts';
 import { sealPoint } from './seal.ts';
 import { cancelSend, sendPoint } from './send.ts';
 import { fence, serve } from './serve.ts';
-import { createVolume } from './volumes.ts';
+import { createVolume, deleteVolume, resizeVolume } from './volumes.ts';
 
 /**
  * The engine that keeps volumes as chains of qcow2 layers, with one `qemu-storage-daemon` for each
@@ -45,10 +48,10 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
 
   return {
     createVolume: (id, volume) => told(createVolume(group(id), volume)),
-    deleteVolume: () => Promise.reject(new Failure('not yet')),
-    resizeVolume: () => Promise.reject(new Failure('not yet')),
-    moveVolume: () => Promise.reject(new Failure('not yet')),
-    deleteGroup: () => Promise.reject(new Failure('not yet')),
+    deleteVolume: (id, volumeId) => told(deleteVolume(group(id), volumeId)),
+    resizeVolume: (id, volumeId, sizeBytes) => told(resizeVolume(group(id), volumeId, sizeBytes)),
+    moveVolume: (volumeId, from, to) => told(moveVolume(group(from), group(to), volumeId)),
+    deleteGroup: (id) => told(deleteGroup(group(id))),
     serve: (id, access) => told(serve(group(id), access)),
     fence: (id) => told(fence(group(id))),
     sealPoint: (id, pointId, pauseLimitMs) => told(sealPoint(group(id), pointId, pauseLimitMs)),
@@ -61,9 +64,9 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
     promote: (id, pointId) => told(promote(group(id), pointId)),
     demote: (id, pointId, forkId) => told(demote(group(id), pointId, forkId)),
     discardFork: (id, forkId) => told(discardFork(group(id), forkId)),
-    forgetPoints: () => Promise.reject(new Failure('not yet')),
+    forgetPoints: (id, pointIds, limit) => told(forgetPoints(group(id), pointIds, limit)),
     points: async (id) => (await group(id).record()).points.map(({ pointId }) => pointId),
-    hashPoint: () => Promise.reject(new Failure('not yet')),
+    hashPoint: (id, pointId) => told(hashPoint(group(id), pointId)),
     inspect: (id) => told(inspect(group(id))),
     groups: () => options.records.list(),
     space: () => space(options.dataDirectory),

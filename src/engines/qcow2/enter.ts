@@ -6,7 +6,7 @@ import type { Daemon } from './daemon.ts';
 import { RECEIVING_EXPORT, HOST_EXPORT } from './exports.ts';
 import { deleteNodes, expectedNodes, openGraph, ownNodes, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
-import { MERGE_JOB } from './merge.ts';
+import { MERGE_JOB } from './merge-job.ts';
 import { settleSealing } from './seal-outcome.ts';
 import { endSend, sendNodes } from './send-end.ts';
 import type { GroupRecord } from './record.ts';
@@ -41,6 +41,12 @@ export async function enterRunning(group: Group): Promise<Running> {
   await openGraph(group, started.qmp, record);
   group.isSettled = true;
   return { record, daemon: started };
+}
+
+/** Within the group's lock. Closes what the record names no more, and removes its files. */
+export async function tidy(group: Group): Promise<void> {
+  group.isSettled = false;
+  await enter(group);
 }
 
 /** Makes the daemon's graph what the record says. Exports to hosts are left as they are. */

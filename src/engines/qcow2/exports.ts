@@ -7,6 +7,14 @@ import { IO_THREAD } from './daemon.ts';
 export const HOST_EXPORT = 'host-';
 export const RECEIVING_EXPORT = 'in-';
 
+export function hostExportId(key: number): string {
+  return `${HOST_EXPORT}${key}`;
+}
+
+export function receivingExportId(key: number): string {
+  return `${RECEIVING_EXPORT}${key}`;
+}
+
 export interface VolumeExport {
   readonly id: string;
   readonly node: string;

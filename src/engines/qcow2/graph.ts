@@ -1,8 +1,8 @@
 import type { QmpClient } from '../qmp/client.ts';
 import { addNode, addObject, deleteNode } from '../qmp/commands.ts';
-import { queryEdges, queryNodes, queryObjects } from '../qmp/queries.ts';
-import type { Node } from '../qmp/queries.ts';
+import { queryExports, queryGraph, queryObjects } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
+import { layerSize } from './layer-file.ts';
 import {
   fileNode,
   headNode,
@@ -17,10 +17,13 @@ import type { GroupRecord, VolumeRecord } from './record.ts';
 
 /** Opening more files natively than this would hold the start up for longer than it is worth. */
 const NATIVE_OPEN_LIMIT = 16;
+const RESIZE_LIMIT_MS = 10_000;
 
 /** A daemon's nodes as they are. */
 export interface Graph {
-  readonly nodes: ReadonlyMap<string, Node>;
+  readonly nodes: ReadonlySet<string>;
+  /** Layers that are open for writing. */
+  readonly writable: ReadonlySet<string>;
   /** From a layer's node to that of the layer it stands on. */
   readonly backing: ReadonlyMap<string, string>;
   /** From a filter's node to the node beneath. */
@@ -28,13 +31,14 @@ export interface Graph {
 }
 
 export async function readGraph(qmp: QmpClient): Promise<Graph> {
-  const [nodes, edges] = await Promise.all([queryNodes(qmp), queryEdges(qmp)]);
+  const { nodes, edges } = await queryGraph(qmp);
   const links = (role: string): ReadonlyMap<string, string> =>
     new Map(
       edges.filter((e) => e.role === role && e.parent !== '').map((e) => [e.parent, e.child]),
     );
   return {
-    nodes: new Map(nodes.map((node) => [node.name, node])),
+    nodes: new Set(nodes),
+    writable: new Set(edges.filter((e) => e.role === 'file' && e.writes).map((e) => e.parent)),
     backing: links('backing'),
     beneath: links('file'),
   };
@@ -51,12 +55,30 @@ export async function openGraph(
   const [{ nodes }, objects] = await Promise.all([readGraph(qmp), queryObjects(qmp)]);
   const present = record.volumes.filter((volume) => activeLayer(volume) !== undefined);
   const activeAio = present.length > NATIVE_OPEN_LIMIT ? io.quiet : io[active];
-  for (const volume of record.volumes)
-    await openVolume(group, qmp, volume, { nodes, objects, activeAio, io });
+  const context = { nodes, objects, activeAio, io };
+  for (const volume of record.volumes) await openVolume(group, qmp, volume, context);
+  await growVolumes(group, qmp, record);
+}
+
+/** Gives layers that hosts write the size that the record says, unless their export is open. */
+export async function growVolumes(
+  group: Group,
+  qmp: QmpClient,
+  record: GroupRecord,
+): Promise<void> {
+  const exported = new Set((await queryExports(qmp)).map(({ node }) => node));
+  for (const volume of record.volumes) {
+    const active = activeLayer(volume);
+    if (!active || exported.has(headNode(volume.key))) continue;
+    const path = group.path(layerFile(volume.volumeId, active.number));
+    if ((await layerSize(path)) >= volume.sizeBytes) continue;
+    const size = { 'node-name': headNode(volume.key), size: volume.sizeBytes };
+    await qmp.execute('block_resize', size, RESIZE_LIMIT_MS);
+  }
 }
 
 interface OpenContext {
-  readonly nodes: ReadonlyMap<string, Node>;
+  readonly nodes: ReadonlySet<string>;
   readonly objects: readonly string[];
   readonly activeAio: Aio;
   readonly io: LayerIo;
@@ -64,7 +86,7 @@ interface OpenContext {
 
 /** What a daemon without any node of this volume needs. */
 export function freshContext(io: LayerIo, activeAio: Aio): OpenContext {
-  return { nodes: new Map(), objects: [], activeAio, io };
+  return { nodes: new Set(), objects: [], activeAio, io };
 }
 
 export async function openVolume(
@@ -129,7 +151,7 @@ export async function deleteNodes(
 
 /** Nodes that were opened by name: all but the files beneath layers, which go with them. */
 export function ownNodes({ nodes }: Graph): readonly string[] {
-  return [...nodes.keys()].filter((name) => !name.startsWith('#') && !isFileNode(name));
+  return [...nodes].filter((name) => !name.startsWith('#') && !isFileNode(name));
 }
 
 function isFileNode(name: string): boolean {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { GroupId, PointId } from '../../domain/ids.ts';
 import { refuse } from '../../domain/refusal.ts';
+import { QmpClosed } from '../qmp/errors.ts';
 import { daemonPaths, findDaemon, startDaemon } from './daemon.ts';
 import type { Daemon, DaemonPaths } from './daemon.ts';
 import { Mutex } from './mutex.ts';
@@ -34,6 +35,7 @@ export class Group {
   readonly directory: string;
   /** Sends follow each other; they hold no other lock while they copy. */
   readonly sends = new Mutex();
+  readonly merges = new Mutex();
   readonly work = new Set<LongWork>();
   readonly #lock = new Mutex();
   #record: GroupRecord | undefined;
@@ -90,7 +92,7 @@ export class Group {
 
   /** The daemon, if it runs. @throws DaemonHung */
   async findDaemon(): Promise<Daemon | undefined> {
-    if (this.#daemon?.qmp.phase === 'running') return this.#daemon;
+    if (this.#daemon && (await answers(this.#daemon))) return this.#daemon;
     this.#settled = false;
     this.#daemon = await findDaemon(this.paths);
     return this.#daemon;
@@ -132,6 +134,18 @@ export class Group {
   async interrupt(...names: readonly LongWork['name'][]): Promise<void> {
     const found = [...this.work].filter((work) => names.includes(work.name));
     await Promise.all(found.map((work) => work.interrupt()));
+  }
+}
+
+/** Its end may not have reached us yet. @throws QmpTimeout */
+async function answers({ qmp }: Daemon): Promise<boolean> {
+  if (qmp.phase !== 'running') return false;
+  try {
+    await qmp.execute('query-version');
+    return true;
+  } catch (cause) {
+    if (cause instanceof QmpClosed) return false;
+    throw cause;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { GroupInspection, VolumeInspection } from '../../ports/engine.ts';
-import { QmpTimeout } from '../qmp/errors.ts';
+import { QmpClosed, QmpTimeout } from '../qmp/errors.ts';
 import { queryExports, queryJobs } from '../qmp/queries.ts';
 import { DaemonHung, findProcess } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
@@ -43,6 +43,8 @@ async function inspectDaemon(group: Group, record: GroupRecord): Promise<OfDaemo
     const { instance, pid } = daemon;
     return { dataPlane: 'running', instance, pid, ...(await inspectWork(daemon, record)) };
   } catch (cause) {
+    // It ended while it was asked: the next look finds none, or another one.
+    if (cause instanceof QmpClosed) return inspectDaemon(group, record);
     if (!(cause instanceof DaemonHung || cause instanceof QmpTimeout)) throw cause;
     const pid = await findProcess(group.paths);
     return { dataPlane: 'hung', instance: undefined, pid, ...away };

@@ -76,6 +76,18 @@ export async function isEmptyLayer(path: string): Promise<boolean> {
   }
 }
 
+/** How large its volume is at this layer. */
+export async function layerSize(path: string): Promise<number> {
+  const file = await open(path, 'r');
+  try {
+    const head = Buffer.alloc(HEADER_BYTES);
+    await file.read(head, 0, HEADER_BYTES, 0);
+    return Number(head.readBigUInt64BE(24));
+  } finally {
+    await file.close();
+  }
+}
+
 export async function allocatedBytes(path: string): Promise<number> {
   const found = await stat(path).catch(() => undefined);
   return (found?.blocks ?? 0) * 512;

@@ -4,6 +4,7 @@
  *   export ─▶ v3 (head, throttle) ─▶ v3-2 (active) ─▶ v3-1 (sealed) ─▶ v3-0 (sealed)
  *                                                      ▲
  *             mirror ◀─ v3.s (send head, throttle) ────┘      v3.n: the target at the peer
+ *             commit ◀─ v3.m (merge head, throttle)           v3.g: layers gathered for a send
  *
  * The head is a filter that never moves: block jobs look through it, everything changes beneath.
  */
@@ -47,6 +48,10 @@ export function sendHeadNode(key: number): string {
 
 export function linkNode(key: number): string {
   return `v${key}.n`;
+}
+
+export function mergeHeadNode(key: number): string {
+  return `v${key}.m`;
 }
 
 /** A layer of its own that gathers several layers for a send. */

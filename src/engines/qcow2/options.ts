@@ -43,6 +43,7 @@ export const DEFAULT_PORTS: PortRange = { first: 10_900, last: 11_899 };
 /** What the kernel takes, without the closing zero. */
 const SOCKET_PATH_BYTES = 107;
 const GROUP_ID_CHARACTERS = 36;
+/** Also longer than `hash-` before a uuid and `.sock` behind it. */
 const LONGEST_SUFFIX = '.rescue.sock';
 
 /** @throws Failure when a daemon's socket in this directory could not be bound */

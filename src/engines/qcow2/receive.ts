@@ -14,7 +14,7 @@ import type { QmpClient } from '../qmp/client.ts';
 import { addNode, reopenNodes } from '../qmp/commands.ts';
 import type { Daemon } from './daemon.ts';
 import { collectGarbage, enter, enterRunning } from './enter.ts';
-import { RECEIVING_EXPORT, closeExportsOf, openExports } from './exports.ts';
+import { RECEIVING_EXPORT, closeExportsOf, openExports, receivingExportId } from './exports.ts';
 import { allOf, deleteNodes, readGraph } from './graph.ts';
 import type { Graph } from './graph.ts';
 import { needPoint } from './group.ts';
@@ -117,7 +117,7 @@ async function open(
   await openExports(
     qmp,
     volumes.map(({ key, number, volumeId }) => ({
-      id: `${RECEIVING_EXPORT}${key}`,
+      id: receivingExportId(key),
       node: layerNode(key, number),
       name: exportName({ volumeId }),
     })),
@@ -157,9 +157,10 @@ async function openOverlays(
     ),
   );
   // Completing it had begun: the peer may go on writing all the same.
-  const sealed = volumes.filter(
-    ({ key, number }) => graph.nodes.get(layerNode(key, number))?.readOnly,
-  );
+  const sealed = volumes.filter(({ key, number }) => {
+    const node = layerNode(key, number);
+    return graph.nodes.has(node) && !graph.writable.has(node);
+  });
   await reopenNodes(
     qmp,
     sealed.map((volume) => reopenOptions({ ...nodeOf(volume, io.direct), readOnly: false })),

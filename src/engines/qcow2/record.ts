@@ -26,6 +26,8 @@ export interface GroupRecord {
   readonly receiving: Receiving | undefined;
   readonly sending: Sending | undefined;
   readonly sent: Sent | undefined;
+  /** On their way to another group, which may know them already. */
+  readonly leaving: readonly VolumeRecord[];
 }
 
 export interface VolumeRecord extends VolumeSpec {
@@ -116,6 +118,7 @@ export const EMPTY_RECORD: GroupRecord = {
   receiving: undefined,
   sending: undefined,
   sent: undefined,
+  leaving: [],
 };
 
 /** @throws Failure when another version of this engine wrote it */

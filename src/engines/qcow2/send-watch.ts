@@ -108,7 +108,9 @@ async function act(attempt: Attempt, seen: readonly Seen[]): Promise<boolean> {
   for (const { volume, job, gathering } of seen) {
     if (job?.status === 'ready') {
       // Ends a copy that is level with its source; `job-cancel` would call it a failure.
-      await tolerating(/not found/, () => qmp.execute('block-job-cancel', { device: job.id }));
+      await tolerating(/not found|cannot accept command/, () =>
+        qmp.execute('block-job-cancel', { device: job.id }),
+      );
       acted = true;
     } else if (job?.status === 'concluded' && job.error !== undefined) {
       await dismissJob(qmp, job.id);

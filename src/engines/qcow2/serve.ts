@@ -3,7 +3,7 @@ import { Failure } from '../../domain/refusal.ts';
 import { closeExports, reopenNodes } from '../qmp/commands.ts';
 import { queryExports } from '../qmp/queries.ts';
 import { enter, enterRunning } from './enter.ts';
-import { HOST_EXPORT, closeExportsOf, openExports } from './exports.ts';
+import { HOST_EXPORT, closeExportsOf, hostExportId, openExports } from './exports.ts';
 import type { VolumeExport } from './exports.ts';
 import type { Group } from './group.ts';
 import type { QmpClient } from '../qmp/client.ts';
@@ -37,7 +37,7 @@ export function serve(group: Group, { hosts }: HostAccess): Promise<ServedGroup>
 }
 
 export function hostExport({ key, name }: VolumeRecord): VolumeExport {
-  return { id: `${HOST_EXPORT}${key}`, node: headNode(key), name };
+  return { id: hostExportId(key), node: headNode(key), name };
 }
 
 export function fence(group: Group): Promise<void> {

@@ -1,7 +1,9 @@
+import { rm } from 'node:fs/promises';
 import { killDaemon, quitDaemon, DaemonHung } from './daemon.ts';
 import { QmpTimeout } from '../qmp/errors.ts';
 import { queryJobs } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
+import { EMPTY_RECORD } from './record.ts';
 import { SEND_JOB, cutLink } from './send-end.ts';
 
 /** Ends the daemon: in an orderly way if it answers, else by force. */
@@ -10,8 +12,27 @@ export async function stopGroup(group: Group): Promise<void> {
   await group.locked(() => stopDaemon(group));
 }
 
+/** Ends the daemon and removes all that there is of the group. */
+export async function deleteGroup(group: Group): Promise<void> {
+  await group.interrupt('send', 'merge', 'hash');
+  await group.locked(async () => {
+    await stopDaemon(group);
+    if (await group.isKnown()) {
+      // From here on nothing refers to the files.
+      const { port } = await group.record();
+      await group.save({ ...EMPTY_RECORD, port });
+    }
+    await rm(group.directory, { recursive: true, force: true });
+    const { control, rescue, lock, pid, log } = group.paths;
+    const files = [control, rescue, lock, pid, log, `${log}.old`];
+    await Promise.all(files.map((file) => rm(file, { force: true })));
+    await group.forget();
+    await group.site.ports.give(group.id);
+  });
+}
+
 /** Within the group's lock. */
-export async function stopDaemon(group: Group): Promise<void> {
+async function stopDaemon(group: Group): Promise<void> {
   const { clock, log } = group.site.options;
   try {
     const daemon = await group.findDaemon();

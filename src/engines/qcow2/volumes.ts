@@ -1,11 +1,22 @@
-import { Failure } from '../../domain/refusal.ts';
+import type { VolumeId } from '../../domain/ids.ts';
+import { Failure, refuse } from '../../domain/refusal.ts';
 import type { VolumeSpec } from '../../ports/engine.ts';
-import { enter } from './enter.ts';
-import { freshContext, openVolume } from './graph.ts';
+import type { QmpClient } from '../qmp/client.ts';
+import { closeExports, deleteObject } from '../qmp/commands.ts';
+import { collectGarbage, enter } from './enter.ts';
+import { hostExportId, openExports } from './exports.ts';
+import { deleteNodes, freshContext, growVolumes, openVolume, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
 import { createLayers } from './layers.ts';
-import { findVolume, specOf } from './record.ts';
-import type { VolumeRecord } from './record.ts';
+import { admittedNow } from './nbd-server.ts';
+import { headNode, layerNode, throttleGroup } from './nodes.ts';
+import { activeLayer, findVolume, forkFile, layerFile, specOf, withVolume } from './record.ts';
+import type { GroupRecord, VolumeRecord } from './record.ts';
+import { giveUp } from './receive.ts';
+import { dropSend } from './send-end.ts';
+import { hostExport } from './serve.ts';
+
+const SECTOR_BYTES = 512;
 
 export function createVolume(group: Group, spec: VolumeSpec): Promise<void> {
   return group.locked(async () => {
@@ -30,4 +41,83 @@ export function createVolume(group: Group, spec: VolumeSpec): Promise<void> {
     const io = await group.site.io();
     if (daemon) await openVolume(group, daemon.qmp, volume, freshContext(io, io.active));
   });
+}
+
+export async function deleteVolume(group: Group, volumeId: VolumeId): Promise<void> {
+  await group.interrupt('send', 'merge', 'hash');
+  await group.locked(async () => {
+    const entered = await enter(group);
+    const { daemon } = entered;
+    let { record } = entered;
+    if (record.receiving?.volumes.some((v) => v.volumeId === volumeId)) {
+      record = await giveUp(group, record, daemon);
+    }
+    const volume = findVolume(record, volumeId);
+    if (volume) record = await dropSend(group, record, daemon);
+    if (volume && daemon) await closeExports(daemon.qmp, [hostExportId(volume.key)]);
+    const next = withoutVolume(record, volumeId);
+    if (next === record) return;
+    await group.save(next);
+    if (volume && daemon) await closeVolume(daemon.qmp, volume);
+    await collectGarbage(group, next);
+  });
+}
+
+/** The record without the volume, its points' parts and its forks' parts. */
+function withoutVolume(record: GroupRecord, volumeId: VolumeId): GroupRecord {
+  const others = <T extends { readonly volumeId: VolumeId }>(all: readonly T[]): readonly T[] =>
+    all.filter((one) => one.volumeId !== volumeId);
+  const volume = findVolume(record, volumeId);
+  const inForks = record.forks.flatMap(({ forkId, volumes }) =>
+    volumes
+      .filter((part) => part.volumeId === volumeId)
+      .flatMap(({ layers }) => layers.map(({ number }) => forkFile(forkId, volumeId, number))),
+  );
+  if (!volume && inForks.length === 0) return record;
+  const inChain = volume?.layers.map(({ number }) => layerFile(volumeId, number)) ?? [];
+  return {
+    ...record,
+    volumes: others(record.volumes),
+    points: record.points.map((point) => ({ ...point, volumes: others(point.volumes) })),
+    forks: record.forks.map((fork) => ({ ...fork, volumes: others(fork.volumes) })),
+    garbage: [...record.garbage, ...inChain, ...inForks],
+  };
+}
+
+/** Flushes a volume's layers and closes them. Its export is closed. */
+export async function closeVolume(qmp: QmpClient, { key, layers }: VolumeRecord): Promise<void> {
+  const names = [headNode(key), ...layers.map(({ number }) => layerNode(key, number))];
+  await deleteNodes(qmp, await readGraph(qmp), names);
+  await deleteObject(qmp, throttleGroup(key));
+}
+
+export async function resizeVolume(
+  group: Group,
+  volumeId: VolumeId,
+  sizeBytes: number,
+): Promise<void> {
+  await group.interrupt('merge');
+  await group.locked(async () => {
+    const { record, daemon } = await enter(group);
+    const volume = findVolume(record, volumeId);
+    if (!volume || !activeLayer(volume)) {
+      throw new Failure(`group ${group.id}: volume ${volumeId} is not in its present`);
+    }
+    checkSize(volume, sizeBytes);
+    // Recorded first: whoever opens the layer finds it smaller than this, and grows it.
+    const grown = { ...volume, sizeBytes };
+    const next = withVolume(record, volumeId, () => grown);
+    if (volume.sizeBytes !== sizeBytes) await group.save(next);
+    if (!daemon) return;
+    await closeExports(daemon.qmp, [hostExportId(volume.key)]);
+    await growVolumes(group, daemon.qmp, next);
+    const isServed = (await admittedNow(daemon.qmp, 'hosts')) !== undefined;
+    if (isServed) await openExports(daemon.qmp, [hostExport(grown)]);
+  });
+}
+
+function checkSize({ sizeBytes: present, volumeId }: VolumeRecord, sizeBytes: number): void {
+  if (sizeBytes >= present && sizeBytes % SECTOR_BYTES === 0) return;
+  const wanted = `a multiple of ${SECTOR_BYTES}, at least ${present} (volume ${volumeId})`;
+  refuse({ code: 'invalid', field: 'sizeBytes', wanted, seen: `${sizeBytes}` });
 }

@@ -1,0 +1,2 @@
+export const MERGE_JOB = 'merge-';
+export const MERGE_LIMIT = 'tg-merge';

@@ -1,0 +1,34 @@
+import type { GroupId, SiteId } from '../../src/domain/ids.ts';
+import type { Engine, ServedGroup } from '../../src/ports/engine.ts';
+
+/** What the engine's contract needs of an adapter: two sites, and a way to be host or fate. */
+export interface ContractSites {
+  readonly a: ContractSite;
+  readonly b: ContractSite;
+  close(): Promise<void>;
+}
+
+export interface ContractSite {
+  readonly siteId: SiteId;
+  readonly engine: Engine;
+  /** Another engine over the same records, as after a restart of the control process. */
+  restartControl(): Promise<void>;
+  /** The group's data plane ends as in a power cut. */
+  killDataPlane(groupId: GroupId): Promise<void>;
+  /** Attaches as that host, with a certificate of this site. */
+  attach(
+    served: Pick<ServedGroup, 'host' | 'port'>,
+    exportName: string,
+    hostName: string,
+  ): Promise<HostVolume>;
+}
+
+export interface HostVolume {
+  readonly info: { readonly sizeBytes: number };
+  /** Settles when the connection is gone. */
+  readonly ended: Promise<void>;
+  read(offset: number, lengthBytes: number): Promise<Buffer>;
+  write(offset: number, data: Buffer): Promise<void>;
+  flush(): Promise<void>;
+  disconnect(): Promise<void>;
+}
