@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 
 /** A site's native API, as a program of ours reaches it. */
@@ -16,6 +18,8 @@ export interface NativeRequest {
   readonly body?: unknown;
   /** From the connection to the last byte; 30 s unless told. */
   readonly timeoutMs?: number;
+  /** Gives the wait up. */
+  readonly signal?: AbortSignal;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -26,11 +30,15 @@ export class ProblemAnswer extends Error {
   readonly status: number;
   /** The machine's reason, where the problem carried one. */
   readonly reason: { readonly code: string } | undefined;
+  /** All that the site said. */
+  readonly problem: Readonly<Record<string, unknown>>;
 
   constructor(status: number, problem: Record<string, unknown>) {
     const { detail, title, reason } = problem;
-    super(String(detail ?? title ?? `HTTP ${status}`));
+    const said = [detail, title].find((text) => typeof text === 'string');
+    super(said ?? `HTTP ${status}`);
     this.status = status;
+    this.problem = problem;
     this.reason = reason as { readonly code: string } | undefined;
   }
 }
@@ -65,13 +73,14 @@ export async function signInTo(
 
 function exchange(
   { url, authorityPem, token }: NativeSite,
-  { method, path, body, timeoutMs = TIMEOUT_MS }: NativeRequest,
+  { method, path, body, timeoutMs = TIMEOUT_MS, signal: givenUp }: NativeRequest,
 ): Promise<{ readonly status: number; readonly text: string }> {
-  const signal = AbortSignal.timeout(timeoutMs);
+  const tooLong = AbortSignal.timeout(timeoutMs);
+  const signal = givenUp === undefined ? tooLong : AbortSignal.any([tooLong, givenUp]);
   const content = body === undefined ? undefined : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const unreachable = (error: Error): void => {
-      const why = signal.aborted ? `no answer within ${timeoutMs} ms` : error.message;
+      const why = tooLong.aborted ? `no answer within ${timeoutMs} ms` : error.message;
       reject(new SiteUnreachable(`${url}: ${why}`, { cause: error }));
     };
     const outgoing = request(url + path, {
@@ -94,6 +103,44 @@ function exchange(
     });
     outgoing.end(content);
   });
+}
+
+/**
+ * Opens an answer that does not end by itself, as events.
+ *
+ * @returns its text as it comes; ends when the site closes it, throws when the link breaks
+ * @throws ProblemAnswer, SiteUnreachable
+ */
+export async function openStream(
+  { url, authorityPem, token }: NativeSite,
+  path: string,
+  signal: AbortSignal,
+): Promise<AsyncIterable<string>> {
+  const outgoing = request(url + path, {
+    signal,
+    ...(authorityPem !== undefined && { ca: authorityPem }),
+    headers: {
+      accept: 'text/event-stream',
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    },
+  });
+  outgoing.end();
+  const incoming = await answered(outgoing, url);
+  incoming.setEncoding('utf8');
+  if (incoming.statusCode === 200) return incoming as AsyncIterable<string>;
+  let text = '';
+  for await (const chunk of incoming as AsyncIterable<string>) text += chunk;
+  throw new ProblemAnswer(incoming.statusCode ?? 0, parse(text, url) as Record<string, unknown>);
+}
+
+async function answered(outgoing: ClientRequest, url: string): Promise<IncomingMessage> {
+  try {
+    const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+    return incoming;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SiteUnreachable(`${url}: ${why}`, { cause: error });
+  }
 }
 
 function parse(text: string, url: string): unknown {

@@ -1,16 +1,14 @@
-import { Command } from 'commander';
+import { processTerminal } from '../cli/process-terminal.ts';
+import { buildProgram, run } from '../cli/program.ts';
+import { bridges } from './bridges.ts';
 import { addDemo } from './demo-command.ts';
 import { addPair } from './pair-command.ts';
 import { addServe } from './serve.ts';
 
-const program = new Command('baton').description('Disaster recovery for block storage.');
+const terminal = processTerminal();
+const program = buildProgram({ terminal, bridges });
 addServe(program);
 addPair(program);
 addDemo(program);
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.stderr.write(`baton: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-}
+process.exitCode = await run(program, process.argv.slice(2), terminal);

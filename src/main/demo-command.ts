@@ -3,9 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { runDemo } from './demo.ts';
-import { DemoReport } from './demo-steps.ts';
-import { pairDown, pairUp } from './pair.ts';
 
 interface DemoFlags {
   readonly exit?: boolean;
@@ -29,6 +26,11 @@ Ctrl-C, unless --exit. Ends with 0 only if nothing was lost and both sites' byte
 }
 
 async function demo({ exit = false, dir: given, portOffset = 0 }: DemoFlags): Promise<void> {
+  const [{ runDemo }, { DemoReport }, { pairDown, pairUp }] = await Promise.all([
+    import('./demo.ts'),
+    import('./demo-steps.ts'),
+    import('./pair.ts'),
+  ]);
   const print = (text: string): void => void process.stdout.write(`${text}\n`);
   const dir = given ?? (await mkdtemp(join(tmpdir(), 'baton-demo-')));
   const interrupted = new AbortController();

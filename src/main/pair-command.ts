@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { pairDown, pairStatus, pairUp } from './pair.ts';
 import type { PairDescription } from './pair-files.ts';
 
 interface UpFlags {
@@ -27,13 +26,17 @@ export function addPair(program: Command): void {
     .option('--password <password>', 'of the administrator (default: one is made)')
     .option('--unpaired', 'leave the pairing to the caller')
     .option('--json', 'print what automation needs to reach them')
-    .action(async ({ json, ...options }: UpFlags) => print(await pairUp(options), json));
+    .action(async ({ json, ...options }: UpFlags) => {
+      const { pairUp } = await import('./pair.ts');
+      print(await pairUp(options), json);
+    });
 
   pair
     .command('status')
     .requiredOption('--dir <directory>', 'as given to "up"')
     .option('--json')
     .action(async ({ dir, json }: { dir: string; json?: boolean }) => {
+      const { pairStatus } = await import('./pair.ts');
       const status = await pairStatus(dir);
       if (json === true) return print(status, true);
       for (const { name, state, pid, native } of status.sites) {
@@ -45,7 +48,10 @@ export function addPair(program: Command): void {
     .command('down')
     .summary('stop them and their data planes; the data stays')
     .requiredOption('--dir <directory>', 'as given to "up"')
-    .action(({ dir }: { dir: string }) => pairDown(dir));
+    .action(async ({ dir }: { dir: string }) => {
+      const { pairDown } = await import('./pair.ts');
+      await pairDown(dir);
+    });
 }
 
 function print(pair: PairDescription, json: boolean | undefined): void {

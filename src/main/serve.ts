@@ -1,9 +1,6 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
-import { readConfig } from './config.ts';
 import type { ServeFlags } from './config.ts';
-import { processLog } from './log.ts';
-import { startSite } from './start-site.ts';
 
 /** The first administrator's password, for who starts sites by program. */
 export const FIRST_PASSWORD = 'BATON_ADMIN_PASSWORD';
@@ -26,7 +23,13 @@ once (or takes from ${FIRST_PASSWORD}). Logs go to standard error, one JSON obje
     .action((flags: ServeFlags) => serve(flags));
 }
 
+/** What runs a site is loaded here: commands that only ask one start without it. */
 async function serve(flags: ServeFlags): Promise<void> {
+  const [{ readConfig }, { processLog }, { startSite }] = await Promise.all([
+    import('./config.ts'),
+    import('./log.ts'),
+    import('./start-site.ts'),
+  ]);
   const config = readConfig(flags);
   const running = await startSite(config, processLog(config.name), process.env[FIRST_PASSWORD]);
   const { native } = config.ports;

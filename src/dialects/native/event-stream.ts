@@ -42,6 +42,7 @@ export async function* eventStream(options: EventStreamOptions): AsyncGenerator<
   const bell = new Bell(signal);
   const stop = source.onCommit(() => bell.ring());
   let seen = options.after;
+  let isUpToDate = false;
   try {
     yield* taken(': here is what changes\n\n', options);
     while (!signal.aborted) {
@@ -53,7 +54,10 @@ export async function* eventStream(options: EventStreamOptions): AsyncGenerator<
       const batch = await source.eventsAfter(seen, BATCH);
       seen = batch.at(-1)?.sequence ?? seen;
       if (batch.length > 0) yield* taken(batch.map(say).join(''), options);
-      else if (!(await bell.rung(HEARTBEAT_MS)) && !signal.aborted) {
+      else if (!isUpToDate) {
+        isUpToDate = true;
+        yield* taken(': up to date\n\n', options);
+      } else if (!(await bell.rung(HEARTBEAT_MS)) && !signal.aborted) {
         await stillWelcome();
         yield* taken(': still here\n\n', options);
       }

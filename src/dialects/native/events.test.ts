@@ -146,6 +146,7 @@ test('in silence a heartbeat comes, and asks whether the client is still welcome
     welcome ? Promise.resolve() : Promise.reject(new Error('the token has expired'));
   const stream = eventStream({ ...options, source: source([]), after: 0, stillWelcome });
   await stream.next();
+  assert.equal((await stream.next()).value, ': up to date\n\n');
 
   const beat = stream.next();
   await passing(t, 15_000);

@@ -1,0 +1,133 @@
+/** The native API's answers, as far as commands read them. Programs get all of them with `-o json`. */
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly total: number;
+}
+
+export interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface Progress {
+  readonly sentBytes: number;
+  readonly totalBytes: number;
+  readonly bytesPerSecond?: number;
+  readonly etaSeconds?: number;
+}
+
+export interface Job {
+  readonly id: string;
+  readonly kind: string;
+  readonly state: 'running' | 'undoing' | 'done' | 'undone';
+  readonly groupId?: string;
+  readonly parentId?: string;
+  readonly abortable: boolean;
+  readonly doing?: string;
+  readonly attempts: number;
+  readonly trouble?: string;
+  readonly progress?: Progress;
+  readonly outcome?: { readonly message: string };
+  readonly steps: readonly {
+    readonly name: string;
+    readonly startedAt: string;
+    readonly durationMs: number;
+  }[];
+  readonly startedAt: string;
+  readonly endedAt?: string;
+}
+
+export interface Link {
+  readonly state: 'unknown' | 'up' | 'down';
+  readonly since: string;
+  readonly detail?: string;
+}
+
+export interface Session {
+  readonly id: string;
+  readonly group: Named;
+  readonly peer: Named;
+  readonly role: 'source' | 'destination';
+  readonly state: string;
+  readonly parkedBecause?: string;
+  readonly rpoSeconds: number;
+  readonly rpoNowSeconds?: number;
+  readonly rpoMet: boolean;
+  readonly bytesPerSecond?: number;
+  readonly retainedPoints: number;
+  readonly cycle?: { readonly jobId: string; readonly progress?: Progress };
+  readonly lastCycle?: {
+    readonly kind: 'full' | 'delta';
+    readonly why: string;
+    readonly completedAt: string;
+    readonly durationMs: number;
+    readonly sentBytes: number;
+  };
+  readonly nextCycleAt?: string;
+  readonly link?: Link;
+}
+
+export interface Volume extends Named {
+  readonly serial: string;
+  readonly sizeBytes: number;
+  readonly state: string;
+  readonly group?: Named;
+  readonly heldHere: boolean;
+  readonly hosts: readonly string[];
+  readonly session?: Session;
+  readonly createdAt: string;
+}
+
+export interface Group extends Named {
+  readonly epoch: number;
+  readonly forced: boolean;
+  readonly operation?: string;
+  readonly fenced: boolean;
+  readonly hosts: readonly string[];
+  readonly holder: Named;
+  readonly heldHere: boolean;
+  readonly volumes: readonly (Named & { readonly sizeBytes: number; readonly state: string })[];
+  readonly session?: Session;
+  readonly createdAt: string;
+}
+
+export interface Attachment {
+  readonly exportName: string;
+  readonly tlsName: string;
+  readonly serving: boolean;
+  readonly host?: string;
+  readonly port?: number;
+  readonly uri?: string;
+}
+
+export interface Point {
+  readonly id: string;
+  readonly sequence: number;
+  readonly sealedAt: string;
+  readonly commonAt?: string;
+  readonly volumes: readonly { readonly name: string }[];
+}
+
+export interface Peer extends Named {
+  readonly host: string;
+  readonly port: number;
+  readonly pairedAt: string;
+  readonly sessions: number;
+  readonly link?: Link;
+}
+
+export interface Preflight {
+  readonly from: string;
+  readonly to?: string;
+  readonly blockedBy: readonly string[];
+  readonly epoch: number;
+  readonly lostBytes: number;
+  readonly expectedSeconds?: number;
+  readonly newestPointAgeSeconds?: number;
+}
+
+export interface HostBundle {
+  readonly host: Named;
+  readonly files: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,41 @@
+/** A replication session in a few words. */
+import type { Session } from './answers.ts';
+import { sayTransfer } from './follow-job.ts';
+import { sayBytes, sayInstant, saySeconds } from './quantities.ts';
+
+/** `to lyon, ok, 4 s of 30 s` */
+export function sayReplication(session: Session): string {
+  const { role, peer, state } = session;
+  const direction = role === 'source' ? 'to' : 'from';
+  return [`${direction} ${peer.name}`, state.replaceAll('_', ' '), sayRpo(session)].join(', ');
+}
+
+/** How old the newest point at the destination is, and how old it may be. */
+export function sayRpo({ rpoNowSeconds, rpoSeconds, rpoMet }: Session): string {
+  if (rpoNowSeconds === undefined) return 'no point yet';
+  const missed = rpoMet ? '' : ' MISSED';
+  return `${saySeconds(rpoNowSeconds)} of ${saySeconds(rpoSeconds)}${missed}`;
+}
+
+export function sessionFacts(
+  session: Session,
+): readonly (readonly [name: string, value: string | undefined])[] {
+  const { lastCycle, cycle, link, bytesPerSecond, nextCycleAt } = session;
+  return [
+    ['replication', `${session.role === 'source' ? 'to' : 'from'} ${session.peer.name}`],
+    ['state', session.state.replaceAll('_', ' ')],
+    ['because', session.parkedBecause],
+    ['RPO', sayRpo(session)],
+    ['limit', bytesPerSecond === undefined ? undefined : `${sayBytes(bytesPerSecond)}/s`],
+    ['keeps', `${session.retainedPoints} points`],
+    ['running', cycle && (cycle.progress ? sayTransfer(cycle.progress) : 'a cycle begins')],
+    [
+      'last cycle',
+      lastCycle &&
+        `${lastCycle.kind} (${lastCycle.why}), ${sayBytes(lastCycle.sentBytes)} in ` +
+          `${Math.round(lastCycle.durationMs)} ms, ${sayInstant(lastCycle.completedAt)}`,
+    ],
+    ['next cycle', nextCycleAt === undefined ? undefined : sayInstant(nextCycleAt)],
+    ['link', link && [link.state, link.detail].filter((part) => part !== undefined).join(', ')],
+  ];
+}

@@ -1,0 +1,12 @@
+/** What a command sees of the world around it, so that tests can be that world. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Somebody looks at the output: progress may rewrite its line. */
+  readonly isInteractive: boolean;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Asks without showing what is typed; without a keyboard, the next line of standard input. */
+  readonly askSecret: (question: string) => Promise<string>;
+  /** Aborts at Ctrl-C. */
+  readonly interrupted: AbortSignal;
+}

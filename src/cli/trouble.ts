@@ -1,0 +1,72 @@
+/** What a person is told when a command did not work, and what they could do next. */
+import { JobFailed, UsageError } from './exit-codes.ts';
+import { ProblemAnswer, SiteUnreachable } from './native-client.ts';
+import type { Api } from './connection.ts';
+import type { Group, Named } from './answers.ts';
+
+/** The sentence, then a hint where there is a next step. */
+export function sayTrouble(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = hintFor(error);
+  return `baton: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`;
+}
+
+function hintFor(error: unknown): string | undefined {
+  if (error instanceof SiteUnreachable) return hintForSilence(error);
+  if (!(error instanceof ProblemAnswer)) return undefined;
+  const reason = error.reason as Readonly<Record<string, unknown>> | undefined;
+  const job = error.problem['job'] as { readonly id?: string } | undefined;
+  const about = hints[String(reason?.['code'])]?.(reason ?? {});
+  return about ?? (job?.id === undefined ? undefined : `its steps: baton job show ${job.id}`);
+}
+
+type Hint = (reason: Readonly<Record<string, unknown>>) => string | undefined;
+
+const hints: Readonly<Record<string, Hint>> = {
+  unauthenticated: () => 'sign in: baton login --site URL --user NAME',
+  operation_running: ({ sagaId }) => `follow it: baton job watch ${String(sagaId)}`,
+  not_holder: () => 'ask the site that holds it: --site URL, or --at NAME of a pair',
+  not_protected: () => 'begin with: baton group protect GROUP --to PEER --rpo 30s',
+  already_protected: () => 'its settings change with: baton group set GROUP --rpo TIME',
+  peer_unreachable: () => 'see how the link is: baton peer list',
+  peer_in_use: () => 'end its sessions first: baton group unprotect GROUP',
+  unsupported: () => undefined,
+  in_use: ({ what }) =>
+    what === 'volume' || what === 'host' ? 'unmap or unprotect it first' : undefined,
+  wrong_state: ({ state }) =>
+    state === 'paused' ? 'go on with cycles first: baton group resume GROUP' : undefined,
+  peer_untrusted: () => 'make another token at the other site: baton peer invite',
+  no_space: () => 'see the room: baton site',
+};
+
+function hintForSilence({ message }: SiteUnreachable): string {
+  if (/certificate|self.signed|issuer/i.test(message)) {
+    return "the site's certificate is not from an authority that is trusted here: --ca FILE";
+  }
+  return 'is the site running, and is the URL right? --site URL, or --pair DIR --at NAME';
+}
+
+/**
+ * People know names: the ids of groups and sites in a message are replaced by theirs, as far as
+ * the site tells them.
+ */
+export async function withNames(api: Api, error: unknown): Promise<unknown> {
+  const isOurs = error instanceof ProblemAnswer || error instanceof JobFailed;
+  if (!isOurs || error instanceof UsageError) return error;
+  for (const [found, noun, id] of error.message.matchAll(/\b(group|site) ([0-9a-f-]{36})/g)) {
+    const name = await nameOf(api, noun ?? '', id ?? '').catch(() => undefined);
+    if (name !== undefined) error.message = error.message.replace(found, `${noun} ${name}`);
+  }
+  return error;
+}
+
+async function nameOf(api: Api, noun: string, id: string): Promise<string | undefined> {
+  if (noun === 'group') {
+    return (await api.ask<Group>({ method: 'GET', path: `/groups/${id}` })).name;
+  }
+  const [site, peers] = await Promise.all([
+    api.ask<Named>({ method: 'GET', path: '/site' }),
+    api.list<Named>('/peers'),
+  ]);
+  return [site, ...peers].find((known) => known.id === id)?.name;
+}
