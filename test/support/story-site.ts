@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { askSite, ProblemAnswer, SiteUnreachable } from '../../src/cli/native-client.ts';
 import type { NativeRequest, NativeSite } from '../../src/cli/native-client.ts';
 import { startServer, waitForSite } from '../../src/main/pair.ts';
-import { sitePidFile } from '../../src/main/pair-files.ts';
+import { siteLogFile, sitePidFile } from '../../src/main/pair-files.ts';
 import type { PairedSite } from '../../src/main/pair-files.ts';
 import { waitUntil } from '../../src/main/wait-until.ts';
 import type {
@@ -246,6 +246,13 @@ export class StorySite {
       timeoutMs: JOB_LIMIT_MS,
     });
     return Object.fromEntries(volumes.map((v) => [v.volumeId, v.hash]));
+  }
+
+  /** The last step of a job that was recorded, as its log tells: also while it is dead. */
+  async lastStepOf(jobId: string): Promise<string | undefined> {
+    const lines = (await readFile(siteLogFile(this.#dir, this.name), 'utf8')).split('\n');
+    const done = lines.findLast((l) => l.includes('"saga_step_done"') && l.includes(jobId));
+    return done === undefined ? undefined : (JSON.parse(done) as { step: string }).step;
   }
 
   // Its processes

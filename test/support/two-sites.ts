@@ -24,6 +24,7 @@ const PORT_OFFSET = 30_000;
 const CONNECT_LIMIT_MS = 2_000;
 const STALL_LIMIT_MS = 60_000;
 const WRITES_LIMIT_MS = 30_000;
+const AGREEMENT_LIMIT_MS = 30_000;
 const HOST = 'app1';
 
 /** What ends with the story: a test's own context, or `{ after }` of node:test for a whole file. */
@@ -183,6 +184,26 @@ export class TwoSites {
     }
   }
 
+  /** The site that holds the group, then the other. */
+  async holderFirst(group: string): Promise<readonly [StorySite, StorySite]> {
+    const { heldHere } = await this.paris.group(group);
+    return heldHere ? [this.paris, this.lyon] : [this.lyon, this.paris];
+  }
+
+  /** Once both sites say the same of a group that no operation changes: its holder and epoch. */
+  agreement(group: string): Promise<{ readonly holder: string; readonly epoch: number }> {
+    let last: readonly Standing[] = [];
+    return waitUntil(`the sites agree on ${group}`, AGREEMENT_LIMIT_MS, async () => {
+      last = await Promise.all([this.paris, this.lyon].map((site) => standingAt(site, group)));
+      const [p, l] = last;
+      if (p === undefined || l === undefined || !last.every(isQuiet)) return undefined;
+      if (p.holder !== l.holder || p.epoch !== l.epoch) return undefined;
+      return { holder: p.holder, epoch: p.epoch };
+    }).catch((error: unknown) => {
+      throw new Error(`${String(error)}; last seen: ${JSON.stringify(last)}`, { cause: error });
+    });
+  }
+
   async stopWriters(): Promise<void> {
     await Promise.all(this.#writers.map((w) => w.stop({ limitMs: CONNECT_LIMIT_MS })));
   }
@@ -241,6 +262,30 @@ export class TwoSites {
       throw error;
     }
   }
+}
+
+interface Standing {
+  readonly at: string;
+  readonly holder: string;
+  readonly epoch: number;
+  readonly operation: string | undefined;
+  readonly fenced: boolean;
+  readonly role: string;
+  readonly state: string;
+  readonly link: string | undefined;
+}
+
+async function standingAt(site: StorySite, group: string): Promise<Standing> {
+  const { holder, epoch, operation, fenced } = await site.group(group);
+  const { role, state, link } = await site.session(group);
+  const told = { holder: holder.name, epoch, operation, fenced, role, state };
+  return { at: site.name, ...told, link: link?.state };
+}
+
+/** Nothing runs, nothing is left over, and the site plays the part that it says it has. */
+function isQuiet({ at, holder, operation, fenced, role, state, link }: Standing): boolean {
+  const fits = role === (at === holder ? 'source' : 'destination');
+  return fits && operation === undefined && !fenced && state === 'ok' && link === 'up';
 }
 
 /** Waits until the writer has so many more writes acknowledged. */
