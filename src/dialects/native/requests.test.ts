@@ -95,7 +95,10 @@ test('a route that takes no body refuses one, and does not mind an empty one', a
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const url = '/api/v1/peers/invitations';
   assert.equal((await http.inject({ method: 'POST', url, headers, payload: '' })).statusCode, 201);
-  assert.equal((await http.inject({ method: 'POST', url, headers, payload: '{}' })).statusCode, 201);
+  assert.equal(
+    (await http.inject({ method: 'POST', url, headers, payload: '{}' })).statusCode,
+    201,
+  );
 });
 
 test('every answer carries its request id, and a problem repeats it', async (t) => {
