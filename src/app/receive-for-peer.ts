@@ -231,5 +231,7 @@ async function keepSession(
   if (session.peerId !== from || session.id !== id) {
     refuse({ code: 'already_protected', groupId, sessionId: session.id });
   }
-  return tx.sessions.change(session.id, (s) => ({ ...s, ...settings }));
+  // After a handover that did not reverse, this is how the new destination learns of `reprotect`.
+  const woken = session.state === 'failed_over' ? advance(session, 'reprotect', now) : session;
+  return tx.sessions.change(session.id, () => ({ ...woken, ...settings }));
 }

@@ -21,6 +21,8 @@ export function nextCycleAt(
   points: readonly RecoveryPoint[],
 ): Instant {
   if (session.state === 'system_paused') return session.stateSince + PARKED_RETRY_MS;
+  // Somebody resumed or reprotected: until a cycle is complete the group cannot be handed over.
+  if (session.state === 'resuming' || session.state === 'reprotecting') return session.stateSince;
   const last = newestCommon(points);
   if (last === undefined) return session.createdAt;
   const reserveMs = (session.lastCycle?.durationMs ?? 0) * SAFETY_FACTOR + SAFETY_MS;

@@ -1,0 +1,106 @@
+/** What the stories read from the native API's answers; the rest of them is for other tests. */
+export interface JobAnswer {
+  readonly id: string;
+  readonly kind: string;
+  readonly state: 'running' | 'undoing' | 'done' | 'undone';
+  readonly abortable: boolean;
+  readonly doing?: string;
+  readonly trouble?: string;
+  readonly outcome?: { readonly message: string; readonly reason?: { readonly code: string } };
+  readonly steps: readonly { readonly name: string; readonly durationMs: number }[];
+}
+
+export interface VolumeAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly heldHere: boolean;
+  readonly group?: { readonly id: string; readonly name: string };
+  readonly hosts: readonly string[];
+  readonly session?: SessionAnswer;
+}
+
+export interface GroupAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly epoch: number;
+  readonly operation?: string;
+  readonly fenced: boolean;
+  readonly hosts: readonly string[];
+  readonly holder: { readonly id: string; readonly name: string };
+  readonly heldHere: boolean;
+  readonly volumes: readonly Pick<VolumeAnswer, 'id' | 'name' | 'sizeBytes'>[];
+}
+
+export interface CycleAnswer {
+  readonly pointId: string;
+  readonly kind: 'full' | 'delta';
+  readonly why: string;
+  readonly sealedAt: string;
+  readonly completedAt: string;
+  readonly durationMs: number;
+  readonly sentBytes: number;
+  readonly restarts: number;
+}
+
+export interface SessionAnswer {
+  readonly id: string;
+  readonly role: 'source' | 'destination';
+  readonly state: string;
+  readonly parkedBecause?: string;
+  readonly rpoSeconds: number;
+  readonly rpoNowSeconds?: number;
+  readonly rpoMet: boolean;
+  readonly newestPoint?: {
+    readonly id: string;
+    readonly sequence: number;
+    readonly sealedAt: string;
+  };
+  readonly cycle?: { readonly jobId: string; readonly pointId: string };
+  readonly lastCycle?: CycleAnswer;
+  readonly link?: { readonly state: 'unknown' | 'up' | 'down' };
+}
+
+export interface PointAnswer {
+  readonly id: string;
+  readonly sequence: number;
+  readonly epoch: number;
+  readonly commonAt?: string;
+}
+
+export interface DataPlaneAnswer {
+  readonly dataPlane: 'stopped' | 'running' | 'hung';
+  readonly instance?: string;
+  readonly pid?: number;
+  readonly address?: { readonly host: string; readonly port: number };
+  readonly serving: boolean;
+  readonly receiving?: string;
+  readonly sending?: string;
+  readonly volumes: readonly {
+    readonly volumeId: string;
+    readonly sizeBytes: number;
+    readonly layers: number;
+  }[];
+}
+
+/** How a host attaches a volume. */
+export interface AttachmentAnswer {
+  readonly sizeBytes: number;
+  readonly exportName: string;
+  readonly tlsName: string;
+  readonly serving: boolean;
+  readonly host?: string;
+  readonly port?: number;
+}
+
+/** A host's own certificate, as the site that issued it handed it out. */
+export interface HostFiles {
+  readonly 'ca-cert.pem': string;
+  readonly 'client-cert.pem': string;
+  readonly 'client-key.pem': string;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly total: number;
+}
