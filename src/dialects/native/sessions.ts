@@ -333,9 +333,6 @@ function sessionsOf({ noun, groupId }: Owner): FastifyPluginAsyncTypebox<NativeO
       app.pauseSession({ sessionId, by }),
     );
     command('resume', 'Go on with cycles', (_group, sessionId) => app.resumeSession({ sessionId }));
-    command('reprotect', 'Replicate from the new holder, after a handover without reverse', (id) =>
-      app.reprotectGroup({ groupId: id }),
-    );
   };
 }
 
