@@ -9,6 +9,7 @@ import type { AppPorts } from '../app/app-ports.ts';
 import { createUser } from '../app/sign-in.ts';
 import { hostDistinguishedName, siteDistinguishedName } from '../certificates/identity.ts';
 import { nativeDialect } from '../dialects/native/native.ts';
+import { serverOptions } from '../dialects/native/server-options.ts';
 import { newId } from '../domain/ids.ts';
 import type { Site } from '../domain/site.ts';
 import type { SiteId } from '../domain/ids.ts';
@@ -168,7 +169,7 @@ async function listen(
   const https = { cert: chainPem, key: leaf.privateKey, minVersion: 'TLSv1.2' as const };
   const forceCloseConnections = true;
 
-  const native = Fastify({ https, forceCloseConnections });
+  const native = Fastify({ https, forceCloseConnections, ...serverOptions });
   await native.register(nativeDialect, {
     prefix: NATIVE_PATH,
     app: createApp(ports),

@@ -91,7 +91,8 @@ export interface Engine {
   /**
    * Opens a place for a point of the peer's, on top of `basePointId`, to the peer only. A repeat
    * with the same point returns the same place, with the same instance while its data plane
-   * lives. A place for another point is given up first.
+   * lives. A place for another point is given up first. Of a point that is complete it is the
+   * place that was: closed, but a source that has sent it all knows it by its instance.
    *
    * @throws Refusal `point_missing` — the base is not here
    * @throws Refusal `no_space` — nothing was opened

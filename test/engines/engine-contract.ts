@@ -415,6 +415,20 @@ function sends(both: Both): void {
     );
   });
 
+  test('a delivery repeated after all was complete finds everything done', async () => {
+    const { a, b } = both();
+    const { groupId, served } = await servedGroup(a);
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [1], 1));
+    const first = await replicate(a, b, groupId);
+    await b.restartControl();
+    await b.killDataPlane(groupId);
+
+    const second = await replicate(a, b, groupId, undefined, first.pointId);
+
+    assert.deepEqual(second, first);
+    assert.deepEqual(await b.engine.points(groupId), [first.pointId]);
+  });
+
   test('a place is opened to the peer only, on a base that is there', async () => {
     const { a, b } = both();
     const { groupId, volumes } = await servedGroup(a);

@@ -50,6 +50,7 @@ export class MemoryRecords implements EngineRecords {
 
 export interface TestSite extends ContractSite {
   readonly directory: string;
+  readonly dataDirectory: string;
   readonly log: readonly LogLine[];
   readonly records: MemoryRecords;
   restartControl(records?: EngineRecords): Promise<void>;
@@ -108,9 +109,8 @@ export async function twoSites(dataDirectory?: { readonly b: string }): Promise<
       await site.engine.close();
       await killAll(join(site.directory, 'run'));
     }
-    if (process.env['KEEP'] === undefined) await rm(directory, { recursive: true, force: true });
+    await rm(directory, { recursive: true, force: true });
   };
-  process.once('exit', () => undefined);
   return { a, b, close };
 }
 
@@ -156,6 +156,7 @@ function testSite({
   return {
     siteId,
     directory: home,
+    dataDirectory,
     log,
     records,
     get engine() {

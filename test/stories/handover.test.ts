@@ -53,7 +53,7 @@ test('both sites have the same bytes at the same point, whoever holds the group'
   const id = newestPoint?.id ?? '';
   const atLyon = await lyon.hashes('ledger', id);
   assert.deepEqual(await paris.hashes('ledger', id), atLyon);
-  assert.equal(new Set(atLyon.map(([, hash]) => hash)).size, 2, 'each volume has bytes of its own');
+  assert.equal(new Set(Object.values(atLyon)).size, 2, 'each volume has bytes of its own');
 });
 
 test('hosts are refused at the site that gave the group away', async () => {

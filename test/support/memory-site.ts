@@ -34,16 +34,16 @@ export interface MemorySite {
   readonly trouble: PeerTrouble;
   readonly logged: LogLine[];
   /** As after a crash of the control process: another runner on the same store and engine. */
-  restart(): Promise<void>;
+  readonly restart: () => Promise<void>;
   /** The job's record once it has ended. */
-  ended(jobId: SagaId): Promise<SagaRecord>;
+  readonly ended: (jobId: SagaId) => Promise<SagaRecord>;
 }
 
 export interface MemoryWorld {
   readonly clock: TestClock;
   readonly network: MemoryNetwork;
-  addSite(name: string, options?: SiteOptions): Promise<MemorySite>;
-  close(): Promise<void>;
+  readonly addSite: (name: string, options?: SiteOptions) => Promise<MemorySite>;
+  readonly close: () => Promise<void>;
 }
 
 export interface SiteOptions {

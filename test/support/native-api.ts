@@ -3,6 +3,7 @@ import Fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import { createUser } from '../../src/app/sign-in.ts';
 import { nativeDialect } from '../../src/dialects/native/native.ts';
+import { serverOptions } from '../../src/dialects/native/server-options.ts';
 import type { Role } from '../../src/domain/user.ts';
 import { memoryPair } from './memory-site.ts';
 import type { MemoryPair, MemorySite } from './memory-site.ts';
@@ -23,15 +24,15 @@ export interface NativeApi {
   readonly http: FastifyInstance;
   readonly site: MemorySite;
   readonly token: string;
-  call(method: string, path: string, body?: unknown, token?: string): Promise<Answer>;
-  tokenOf(role: Role): Promise<string>;
+  readonly call: (method: string, path: string, body?: unknown, token?: string) => Promise<Answer>;
+  readonly tokenOf: (role: Role) => Promise<string>;
 }
 
 export async function nativeApi(
   t: Pick<TestContext, 'after'>,
   site: MemorySite,
 ): Promise<NativeApi> {
-  const http = Fastify({ genReqId: () => crypto.randomUUID() });
+  const http = Fastify(serverOptions);
   await http.register(nativeDialect, { prefix: '/api/v1', app: site.app, log: site.ports.log });
   t.after(() => http.close());
   const tokens = new Map<Role, string>();

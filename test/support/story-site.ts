@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { askSite, ProblemAnswer, SiteUnreachable } from '../../src/cli/native-client.ts';
 import type { NativeRequest, NativeSite } from '../../src/cli/native-client.ts';
@@ -261,8 +262,8 @@ export class StorySite {
     return (await this.get<Page<PointAnswer>>(`/groups/${group}/points`)).items;
   }
 
-  /** Of each volume of a point, in an order that both sites share. */
-  async hashes(group: string, pointId: string): Promise<readonly (readonly [string, string])[]> {
+  /** Of each volume of a point. */
+  async hashes(group: string, pointId: string): Promise<Readonly<Record<string, string>>> {
     const { volumes } = await this.ask<{
       volumes: readonly { readonly volumeId: string; readonly hash: string }[];
     }>({
@@ -270,7 +271,7 @@ export class StorySite {
       path: `/groups/${group}/points/${pointId}/hash`,
       timeoutMs: JOB_LIMIT_MS,
     });
-    return volumes.map((v) => [v.volumeId, v.hash] as const).toSorted();
+    return Object.fromEntries(volumes.map((v) => [v.volumeId, v.hash]));
   }
 
   // Its processes
@@ -322,4 +323,9 @@ export class StorySite {
 function handover(group: string, to: StorySite, reverse: boolean): Asked {
   const body = { to: to.name, reverse };
   return { method: 'POST', path: `/groups/${group}/handover`, body };
+}
+
+/** Where a site keeps the bytes of a group. */
+export function groupDirectory(dir: string, site: string, { id }: Pick<GroupAnswer, 'id'>): string {
+  return join(dir, site, 'data', 'volumes', 'groups', id);
 }

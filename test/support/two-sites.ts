@@ -3,7 +3,7 @@
  * Everything ends with the story, by pid, and it is looked whether anything was left behind.
  */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,7 +73,10 @@ export function volumesOf(group: string, count = 2): readonly string[] {
 
 async function bringUp(scope: Scope, dir: string): Promise<TwoSites> {
   // Whatever ends this process, also a time limit: nothing of the story outlives it.
-  const atExit = (): void => void killProcessesIn(dir);
+  const atExit = (): void => {
+    killProcessesIn(dir);
+    rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
+  };
   process.on('exit', atExit);
   const story: { sites?: TwoSites } = {};
   scope.after(async () => {

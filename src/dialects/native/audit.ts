@@ -6,6 +6,7 @@ import type { Static } from 'typebox';
 import type { AuditEntry } from '../../domain/audit.ts';
 import type { NativeOptions } from './options.ts';
 import { Instant, PageOf, Paging, Uuid, iso, known, object, page } from './schemas.ts';
+import { problemTypeOf } from './problems.ts';
 import { callerOf } from './sign-in.ts';
 
 const READING = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -54,9 +55,8 @@ function memberOf(body: unknown, member: string): string | undefined {
 }
 
 function resultOf(reply: FastifyReply): string {
-  const problem = reply.request.getDecorator<string | undefined>('problemType');
-  const location = reply.getHeader('location');
-  return [reply.statusCode, problem ?? location].filter((part) => part !== undefined).join(' ');
+  const came = problemTypeOf(reply.request) ?? reply.getHeader('location');
+  return [reply.statusCode, came].filter((part) => part !== undefined).join(' ');
 }
 
 const Entry = Type.Object({

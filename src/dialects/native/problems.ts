@@ -32,7 +32,6 @@ interface HttpRefusal {
 }
 
 export function answerProblems(http: FastifyInstance, log: FailureLog): void {
-  http.decorateRequest('problemType');
   http.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof Refusal) return answerRefusal(reply, error.reason, error.message);
     if (error instanceof JobUndone) return answerUndone(reply, error);
@@ -72,6 +71,13 @@ function answerRefusal(
   return answer(reply, { status, type, title, detail }, { reason, ...extensions });
 }
 
+const problemTypes = new WeakMap<FastifyRequest, string>();
+
+/** What kind of problem the request was answered with, if any. */
+export function problemTypeOf(request: FastifyRequest): string | undefined {
+  return problemTypes.get(request);
+}
+
 export function answer(
   reply: FastifyReply,
   { status, type, title, detail }: HttpRefusal,
@@ -85,7 +91,7 @@ export function answer(
     instance: reply.request.id,
     ...extensions,
   };
-  reply.request.setDecorator<string>('problemType', type);
+  problemTypes.set(reply.request, type);
   return reply
     .code(status)
     .type('application/problem+json')

@@ -139,3 +139,12 @@ test('the description of the API names every route and what it takes', async (t)
     [],
   );
 });
+
+test('a path that is no URL is a problem, too', async (t) => {
+  const { call } = await paris(t);
+
+  const { status, body } = await call('GET', '/volumes/%zz');
+
+  assert.equal(status, 400);
+  assert.equal(body['type'], 'urn:baton:problem:malformed');
+});

@@ -7,7 +7,7 @@
  * could take the first one's sockets away.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, openSync, statSync, truncateSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GroupId } from '../../domain/ids.ts';
@@ -25,7 +25,7 @@ const LOCKED_EXIT_CODE = 75;
 const LOCKED = 'another one holds its lock';
 const END_LIMIT_MS = 10_000;
 const END_POLL_MS = 5;
-/** A log larger than this starts anew with the next daemon; one old log is kept. */
+/** A log larger than this starts anew; one old log is kept. */
 const LOG_LIMIT_BYTES = 1024 * 1024;
 
 export const IO_THREAD = 'io';
@@ -212,10 +212,15 @@ export async function findProcess(paths: DaemonPaths, instance = ''): Promise<nu
 }
 
 function openLog(path: string): number {
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LOG_LIMIT_BYTES) {
-    renameSync(path, `${path}.old`);
-  }
+  boundLog(path);
   return openSync(path, 'a', 0o600);
+}
+
+/** The daemon writes a line for each client that leaves. It appends, so the file may be emptied. */
+export function boundLog(path: string): void {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= LOG_LIMIT_BYTES) return;
+  copyFileSync(path, `${path}.old`);
+  truncateSync(path);
 }
 
 /** Option strings of QEMU write a comma twice. */

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { abortJob, closeExports } from '../qmp/commands.ts';
 import { queryExports, queryJobs } from '../qmp/queries.ts';
+import { boundLog } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { RECEIVING_EXPORT, HOST_EXPORT } from './exports.ts';
 import { deleteNodes, expectedNodes, openGraph, ownNodes, readGraph } from './graph.ts';
@@ -24,6 +25,7 @@ export interface Running extends Entered {
 export async function enter(group: Group): Promise<Entered> {
   let record = await group.record();
   const daemon = await group.findDaemon();
+  if (daemon) boundLog(group.paths.log);
   if (record.sealing) record = await settleSealing(group, record, daemon);
   if (daemon && !group.isSettled) {
     await putInOrder(group, daemon, record);

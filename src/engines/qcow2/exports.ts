@@ -36,6 +36,9 @@ export async function openExports(qmp: QmpClient, wanted: readonly VolumeExport[
         writable: true,
         // Without it, what the daemon does for us stops hosts: opening a file natively takes 35 ms.
         iothread: IO_THREAD,
+        // Else the first filter on any layer moves the whole chain to the main loop, hosts included;
+        // and `block-stream` ends the daemon (QEMU 10.0.2, an assertion in bdrv_insert_node).
+        'fixed-iothread': true,
       }),
     ),
   );

@@ -38,6 +38,7 @@ export class Group {
   readonly merges = new Mutex();
   readonly work = new Set<LongWork>();
   readonly #lock = new Mutex();
+  readonly #meeting = new Mutex();
   #record: GroupRecord | undefined;
   #daemon: Daemon | undefined;
   #settled = false;
@@ -91,23 +92,29 @@ export class Group {
   }
 
   /** The daemon, if it runs. @throws DaemonHung */
-  async findDaemon(): Promise<Daemon | undefined> {
-    if (this.#daemon && (await answers(this.#daemon))) return this.#daemon;
-    this.#settled = false;
-    this.#daemon = await findDaemon(this.paths);
-    return this.#daemon;
+  findDaemon(): Promise<Daemon | undefined> {
+    return this.#meet(async () => {
+      if (this.#daemon && (await answers(this.#daemon))) return this.#daemon;
+      this.#settled = false;
+      this.#daemon = await findDaemon(this.paths);
+      return this.#daemon;
+    });
   }
 
-  async startDaemon(): Promise<Daemon> {
-    this.#settled = false;
-    this.#daemon = await startDaemon(this.paths, this.site.options.clock);
-    this.site.options.log?.info({
-      event: 'daemon_started',
-      groupId: this.id,
-      instance: this.#daemon.instance,
-      pid: this.#daemon.pid,
+  startDaemon(): Promise<Daemon> {
+    return this.#meet(async () => {
+      this.#settled = false;
+      this.#daemon = await startDaemon(this.paths, this.site.options.clock);
+      const { instance, pid } = this.#daemon;
+      const { log } = this.site.options;
+      log?.info({ event: 'daemon_started', groupId: this.id, instance, pid });
+      return this.#daemon;
     });
-    return this.#daemon;
+  }
+
+  /** One at a time: a monitor answers one client, and a second one would wait for the first. */
+  #meet<T>(work: () => Promise<T>): Promise<T> {
+    return this.#meeting.run(work);
   }
 
   /** Whether the daemon's graph was compared with the record since it was met. */

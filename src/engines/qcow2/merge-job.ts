@@ -1,2 +1,2 @@
+/** Ids of jobs that merge layers begin so; the volume's key follows. */
 export const MERGE_JOB = 'merge-';
-export const MERGE_LIMIT = 'tg-merge';

@@ -3,12 +3,12 @@
  *
  *   export ─▶ v3 (head, throttle) ─▶ v3-2 (active) ─▶ v3-1 (sealed) ─▶ v3-0 (sealed)
  *                                                      ▲
- *             mirror ◀─ v3.s (send head, throttle) ────┘      v3.n: the target at the peer
- *             commit ◀─ v3.m (merge head, throttle)           v3.g: layers gathered for a send
+ *     v3.n (NBD) ◀─ v3.t (throttle) ◀─ mirror ◀─ v3.s ─┘
+ *                                                commit ◀─ v3.m (merge head, over any layer)
  *
  * The head is a filter that never moves: block jobs look through it, everything changes beneath.
+ * Heads for jobs give them the root node that they want, off the hosts' way.
  */
-import { join } from 'node:path';
 import type { Fields } from '../qmp/fields.ts';
 
 export type Aio = 'native' | 'io_uring' | 'threads';
@@ -44,6 +44,11 @@ export function headNode(key: number): string {
 
 export function sendHeadNode(key: number): string {
   return `v${key}.s`;
+}
+
+/** The link with its limit: what a copy writes to. */
+export function targetNode(key: number): string {
+  return `v${key}.t`;
 }
 
 export function linkNode(key: number): string {
@@ -112,6 +117,11 @@ export function headOptions(key: number, child: string): Fields {
   };
 }
 
-export function layerPath(directory: string, file: string): string {
-  return join(directory, file);
+/**
+ * A head for a job: any filter, since nothing is written through it. But of QEMU 10.0.2 a `throttle`
+ * that is opened over a node of an I/O thread ends the daemon (throttle_attach_aio_context), and a
+ * `compress` beneath a mirror holds it for ever (bdrv_refresh_limits under the graph's lock).
+ */
+export function jobHeadOptions(node: string, child: string): Fields {
+  return { driver: 'preallocate', 'node-name': node, 'read-only': true, file: child };
 }

@@ -35,10 +35,9 @@ import type { GroupRecord, Receiving, ReceivingVolume, VolumeRecord } from './re
 
 export function receivePoint(group: Group, request: ReceivePoint): Promise<ReceivingTarget> {
   return group.locked(async () => {
+    const known = findPoint(await group.record(), request.pointId);
+    if (known) return targetOf(group, await group.record(), known.receivedBy ?? '', request);
     const { daemon, record } = await enterRunning(group);
-    if (findPoint(record, request.pointId)) {
-      throw new Failure(`group ${group.id}: point ${request.pointId} is here already`);
-    }
     checkBase(group, record, request);
     const prepared = isSamePlace(record.receiving, request, daemon)
       ? record
@@ -104,9 +103,10 @@ async function open(
   group: Group,
   qmp: QmpClient,
   record: GroupRecord,
-  { peerId, volumes: specs }: ReceivePoint,
+  request: ReceivePoint,
 ): Promise<ReceivingTarget> {
-  const { address, tls } = group.site.options;
+  const { tls } = group.site.options;
+  const { peerId } = request;
   const volumes = record.receiving?.volumes ?? [];
   await openOverlays(group, qmp, volumes);
   const served = await openServer(group, qmp, record, {
@@ -122,12 +122,23 @@ async function open(
       name: exportName({ volumeId }),
     })),
   );
+  return targetOf(group, served, record.receiving?.instance ?? '', request);
+}
+
+/** The place as the peer is told of it; of a point that is complete, the place that it was. */
+function targetOf(
+  group: Group,
+  { port }: GroupRecord,
+  instance: string,
+  { volumes }: ReceivePoint,
+): ReceivingTarget {
+  const { address, tls } = group.site.options;
   return {
     host: address,
-    port: served.port ?? 0,
+    port: port ?? 0,
     tlsName: tls.tlsName,
-    instance: record.receiving?.instance ?? '',
-    exports: specs.map(({ volumeId }) => ({ volumeId, exportName: exportName({ volumeId }) })),
+    instance,
+    exports: volumes.map(({ volumeId }) => ({ volumeId, exportName: exportName({ volumeId }) })),
   };
 }
 
@@ -201,13 +212,19 @@ export function completePoint(group: Group, pointId: PointId): Promise<void> {
 }
 
 function completed(record: GroupRecord, receiving: Receiving, completedAt: number): GroupRecord {
-  const { pointId, volumes } = receiving;
+  const { pointId, volumes, instance } = receiving;
   let next: GroupRecord = {
     ...record,
     receiving: undefined,
     points: [
       ...record.points,
-      { pointId, sealedAt: completedAt, pauseMs: 0, volumes: volumes.map(specOf) },
+      {
+        pointId,
+        sealedAt: completedAt,
+        pauseMs: 0,
+        volumes: volumes.map(specOf),
+        receivedBy: instance,
+      },
     ],
   };
   for (const { key, number, base, ...spec } of volumes) {

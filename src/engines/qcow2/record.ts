@@ -50,6 +50,8 @@ export interface PointRecord {
   readonly sealedAt: Instant;
   readonly pauseMs: number;
   readonly volumes: readonly VolumeSpec[];
+  /** Of the daemon that received it; undefined: it was sealed here. */
+  readonly receivedBy?: string;
 }
 
 export interface ForkRecord {

@@ -36,7 +36,10 @@ export function sealPoint(
   return group.locked(async () => {
     const { record, daemon } = await enterRunning(group);
     const sealed = findPoint(record, pointId);
-    if (sealed) return sealed;
+    if (sealed) {
+      const { sealedAt, pauseMs, volumes } = sealed;
+      return { pointId, sealedAt, pauseMs, volumes };
+    }
     if (!record.hasPresent) throw new Failure(`group ${group.id} has no present to seal`);
     return seal(group, daemon, record, { pointId, pauseLimitMs });
   });

@@ -4,7 +4,7 @@ import { queryJobs } from '../qmp/queries.ts';
 import type { Daemon } from './daemon.ts';
 import { deleteNodes, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
-import { gatheredNode, linkNode, sendHeadNode } from './nodes.ts';
+import { gatheredNode, linkNode, sendHeadNode, targetNode } from './nodes.ts';
 import { gatheredFile } from './record.ts';
 import type { GroupRecord } from './record.ts';
 import { rm } from 'node:fs/promises';
@@ -16,9 +16,11 @@ export const SEND_LIMIT = 'tg-send';
 
 /** Nodes that a send may have in the daemon. */
 export function sendNodes({ sending, volumes }: GroupRecord): readonly string[] {
-  return sending
-    ? volumes.flatMap(({ key }) => [sendHeadNode(key), linkNode(key), gatheredNode(key)])
-    : [];
+  return sending ? volumes.flatMap(nodesOf) : [];
+}
+
+function nodesOf({ key }: { readonly key: number }): readonly string[] {
+  return [sendHeadNode(key), targetNode(key), linkNode(key), gatheredNode(key)];
 }
 
 /**
@@ -41,7 +43,7 @@ export async function endSend(group: Group, qmp: QmpClient): Promise<void> {
 export async function deleteSendNodes(group: Group, qmp: QmpClient): Promise<void> {
   const graph = await readGraph(qmp);
   const { volumes } = await group.record();
-  const names = volumes.flatMap(({ key }) => [sendHeadNode(key), linkNode(key), gatheredNode(key)]);
+  const names = volumes.flatMap(nodesOf);
   await deleteNodes(qmp, graph, names);
   await Promise.all([deleteObject(qmp, SEND_TLS), deleteObject(qmp, SEND_LIMIT)]);
   const gathered = volumes.filter(({ key }) => graph.nodes.has(gatheredNode(key)));

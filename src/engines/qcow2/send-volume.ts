@@ -10,7 +10,15 @@ import { readGraph } from './graph.ts';
 import type { Graph } from './graph.ts';
 import type { Group } from './group.ts';
 import { createLayerFile } from './layer-file.ts';
-import { gatheredNode, layerNode, layerOptions, linkNode, sendHeadNode } from './nodes.ts';
+import {
+  gatheredNode,
+  jobHeadOptions,
+  layerNode,
+  layerOptions,
+  linkNode,
+  sendHeadNode,
+  targetNode,
+} from './nodes.ts';
 import { gatheredFile, layerFile } from './record.ts';
 import { GATHER_JOB, SEND_JOB, SEND_LIMIT, SEND_TLS, cutLink } from './send-end.ts';
 import type { VolumeSend } from './send-plan.ts';
@@ -31,7 +39,7 @@ export function gatherJob({ key }: VolumeSend): string {
 /** Credentials and the limit, which all volumes share. A repeat changes the limit. */
 export async function prepareLink(group: Group, qmp: QmpClient, request: SendPoint): Promise<void> {
   const objects = await queryObjects(qmp);
-  const limits = { 'bps-read': request.bytesPerSecond ?? 0 };
+  const limits = { 'bps-write': request.bytesPerSecond ?? 0 };
   if (objects.includes(SEND_LIMIT)) {
     await qmp.execute('qom-set', {
       path: `/objects/${SEND_LIMIT}`,
@@ -64,20 +72,24 @@ export async function startVolume(
 ): Promise<void> {
   const graph = await readGraph(qmp);
   if (volume.mode === 'gathered' && !(await isGathered(group, qmp, graph, volume))) return;
-  if (!graph.nodes.has(linkNode(volume.key))) await openLink(group, qmp, request, volume);
-  if (!graph.nodes.has(sendHeadNode(volume.key))) {
+  const { key } = volume;
+  if (!graph.nodes.has(linkNode(key))) await openLink(group, qmp, request, volume);
+  if (!graph.nodes.has(targetNode(key))) {
     await addNode(qmp, {
       driver: 'throttle',
-      'node-name': sendHeadNode(volume.key),
+      'node-name': targetNode(key),
       'throttle-group': SEND_LIMIT,
-      'read-only': true,
-      file: sourceNode(volume),
+      file: linkNode(key),
+      discard: 'unmap',
     });
+  }
+  if (!graph.nodes.has(sendHeadNode(key))) {
+    await addNode(qmp, jobHeadOptions(sendHeadNode(key), sourceNode(volume)));
   }
   await qmp.execute('blockdev-mirror', {
     'job-id': sendJob(volume),
-    device: sendHeadNode(volume.key),
-    target: linkNode(volume.key),
+    device: sendHeadNode(key),
+    target: targetNode(key),
     sync: volume.mode === 'everything' ? 'full' : 'top',
     granularity: GRANULARITY_BYTES,
     'on-source-error': 'report',
