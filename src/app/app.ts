@@ -30,7 +30,7 @@ import type { LoneVolume } from './lone-volume.ts';
 import { invitePeer, joinPeer, removePeer } from './pair-sites.ts';
 import { pauseSession, resumeSession } from './pause-session.ts';
 import { changeSession, protectGroup, synchronizeGroup, unprotectGroup } from './protect-group.ts';
-import type { ProtectGroup, SessionSettings } from './protect-group.ts';
+import type { ProtectGroup, SessionSettings, UnprotectGroup } from './protect-group.ts';
 import { hashPoint } from './receive-for-peer.ts';
 import { reprotectGroup } from './reprotect-group.ts';
 import { showAttachment } from './show-attachment.ts';
@@ -90,7 +90,7 @@ export function createApp(ports: AppPorts) {
     listHosts: () => views.listHosts(ports),
 
     protectGroup: (r: ProtectGroup) => protectGroup(ports, r),
-    unprotectGroup: (r: { groupId: GroupId; discardCopy: boolean }) => unprotectGroup(ports, r),
+    unprotectGroup: (r: UnprotectGroup) => unprotectGroup(ports, r),
     changeSession: (r: SessionSettings & { sessionId: SessionId }) => changeSession(ports, r),
     synchronizeGroup: (r: { groupId: GroupId }) => synchronizeGroup(ports, r),
     pauseSession: (r: { sessionId: SessionId; by: string }) => pauseSession(ports, r),

@@ -1,7 +1,7 @@
 import { failover } from './failover.ts';
 import { handover } from './handover.ts';
 import { deleteGroup, moveVolume } from './members.ts';
-import { protect, unprotect } from './protect.ts';
+import { forgetSession, protect, unprotect } from './protect.ts';
 import { replicate } from './replicate.ts';
 import { reprotect } from './reprotect.ts';
 import type { SagaDefinition } from './saga.ts';
@@ -17,6 +17,7 @@ export const allSagas: readonly SagaDefinition[] = [
   deleteGroup,
   protect,
   unprotect,
+  forgetSession,
   replicate,
   handover,
   failover,
