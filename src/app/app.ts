@@ -1,4 +1,5 @@
 import type {
+  ForkId,
   GroupId,
   PointId,
   SagaId,
@@ -16,6 +17,10 @@ import { addVolume, createGroup, deleteGroup, removeVolume } from './change-grou
 import { deleteVolume, resizeVolume } from './change-volume.ts';
 import { createVolume } from './create-volume.ts';
 import type { CreateVolume } from './create-volume.ts';
+import { acknowledgeFailover } from './acknowledge-failover.ts';
+import { failOverGroup, preflightFailover } from './fail-over-group.ts';
+import type { FailOverGroup } from './fail-over-group.ts';
+import { discardFork, listForks } from './forks.ts';
 import { handOverGroup, preflightHandover } from './hand-over-group.ts';
 import type { HandOverGroup } from './hand-over-group.ts';
 import { createHost, deleteHost, mapHost, renewHostCertificate, unmapHost } from './map-hosts.ts';
@@ -25,7 +30,7 @@ import type { LoneVolume } from './lone-volume.ts';
 import { invitePeer, joinPeer, removePeer } from './pair-sites.ts';
 import { pauseSession, resumeSession } from './pause-session.ts';
 import { changeSession, protectGroup, synchronizeGroup, unprotectGroup } from './protect-group.ts';
-import type { ProtectGroup, SessionSettings } from './protect-group.ts';
+import type { ProtectGroup, SessionSettings, UnprotectGroup } from './protect-group.ts';
 import { hashPoint } from './receive-for-peer.ts';
 import { reprotectGroup } from './reprotect-group.ts';
 import { showAttachment } from './show-attachment.ts';
@@ -85,7 +90,7 @@ export function createApp(ports: AppPorts) {
     listHosts: () => views.listHosts(ports),
 
     protectGroup: (r: ProtectGroup) => protectGroup(ports, r),
-    unprotectGroup: (r: { groupId: GroupId; discardCopy: boolean }) => unprotectGroup(ports, r),
+    unprotectGroup: (r: UnprotectGroup) => unprotectGroup(ports, r),
     changeSession: (r: SessionSettings & { sessionId: SessionId }) => changeSession(ports, r),
     synchronizeGroup: (r: { groupId: GroupId }) => synchronizeGroup(ports, r),
     pauseSession: (r: { sessionId: SessionId; by: string }) => pauseSession(ports, r),
@@ -95,6 +100,11 @@ export function createApp(ports: AppPorts) {
 
     handOverGroup: (r: HandOverGroup) => handOverGroup(ports, r),
     preflightHandover: (r: HandOverGroup) => preflightHandover(ports, r),
+    failOverGroup: (r: FailOverGroup) => failOverGroup(ports, r),
+    preflightFailover: (r: FailOverGroup) => preflightFailover(ports, r),
+    acknowledgeFailover: (r: { groupId: GroupId }) => acknowledgeFailover(ports, r),
+    listForks: (filter: { groupId?: GroupId | undefined }) => listForks(ports, filter),
+    discardFork: (r: { forkId: ForkId }) => discardFork(ports, r),
     reprotectGroup: (r: { groupId: GroupId }) => reprotectGroup(ports, r),
 
     listJobs: (filter: views.JobFilter) => views.listJobs(ports, filter),

@@ -1,13 +1,18 @@
 /**
  * What two sites' heartbeats do to each other's knowledge of the groups they share.
  */
-import type { SiteId } from '../domain/ids.ts';
+import type { Group } from '../domain/group.ts';
+import type { SagaId, SiteId } from '../domain/ids.ts';
 import { meet } from '../domain/ownership.ts';
+import { Refusal } from '../domain/refusal.ts';
+import { afterFailover } from '../domain/replication-session.ts';
 import type { Beat, GroupBeat } from '../ports/peer.ts';
+import type { Transaction } from '../ports/store.ts';
+import { sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
 import { cancelHandover } from './take-group.ts';
 
-type Deps = Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here' | 'log'>;
+type Deps = Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here' | 'log' | 'sagas'>;
 
 /** What this site's own data planes are like, as the supervisor last saw them. */
 export type DataPlanes = (
@@ -58,19 +63,62 @@ export async function meetPeer(ports: Deps, beat: Beat): Promise<void> {
   for (const theirs of beat.groups) await meetGroup(ports, theirs);
 }
 
-async function meetGroup({ store, engine, here, log }: Deps, theirs: GroupBeat): Promise<void> {
+async function meetGroup(ports: Deps, theirs: GroupBeat): Promise<void> {
+  const { store, engine, here, log } = ports;
   const { groupId } = theirs;
   const own = await store.read((tx) => tx.groups.get(groupId));
   if (own === undefined) return;
   const meeting = meet(own.ownership, theirs.ownership, here);
-  if (meeting === 'they_are_behind' || meeting === 'same') return;
+  if (meeting === 'they_are_behind') return;
+  if (meeting === 'same') return hearAcknowledgement(ports, own, theirs);
   // Given to this site: the giver's `take` brings the point to stand on.
   if (theirs.ownership.holder === here) return;
   if (meeting === 'fence_then_learn') await engine.fence(groupId);
-  await store.transaction((tx) =>
-    tx.groups.change(groupId, (g) => ({ ...g, ownership: theirs.ownership })),
-  );
+  const overtaken = await store.transaction((tx) => learn(tx, ports, theirs));
   log.warn({ event: 'higher_epoch_met', groupId, from: own.ownership, to: theirs.ownership });
+  if (overtaken !== undefined) await endOvertaken(ports, overtaken);
+}
+
+/** @returns the operation of this site's that the other's claim has overtaken */
+async function learn(
+  tx: Transaction,
+  { here, clock }: Deps,
+  { groupId, ownership }: GroupBeat,
+): Promise<SagaId | undefined> {
+  const group = await tx.groups.need(groupId);
+  if (meet(group.ownership, ownership, here) === 'they_are_behind') return undefined;
+  await tx.groups.change(groupId, (g) => ({ ...g, ownership, fencedBy: undefined }));
+  const session = await sessionOf(tx, groupId);
+  if (session === undefined) return group.operation;
+  await tx.sessions.change(session.id, (s) => ({
+    ...afterFailover(s, 'destination', clock.now()),
+    cycle: s.cycle,
+  }));
+  return group.operation ?? session.cycle?.sagaId;
+}
+
+/** It cannot succeed any more; where it is past its point of no return it finds that out itself. */
+async function endOvertaken({ sagas, log }: Deps, sagaId: SagaId): Promise<void> {
+  try {
+    await sagas.abort(sagaId, 'the other site, which took the group');
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    log.info({ event: 'overtaken_operation_goes_on', sagaId, why: error.message });
+  }
+}
+
+/** The holder's word on whether its claim was forced is the one that counts. */
+async function hearAcknowledgement(
+  { store, here }: Deps,
+  own: Group,
+  { groupId, ownership }: GroupBeat,
+): Promise<void> {
+  if (ownership.holder === here || own.ownership.forced === ownership.forced) return;
+  await store.transaction((tx) =>
+    tx.groups.change(groupId, (g) =>
+      g.ownership.epoch === ownership.epoch ? { ...g, ownership } : g,
+    ),
+  );
 }
 
 /**

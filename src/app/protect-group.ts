@@ -12,7 +12,7 @@ import {
 import type { ReplicationSession } from '../domain/replication-session.ts';
 import { needSession, sessionOf } from '../sagas/offer.ts';
 import { lockGroup } from '../sagas/operation.ts';
-import { protect, unprotect } from '../sagas/protect.ts';
+import { forgetSession, protect, unprotect } from '../sagas/protect.ts';
 import { startCycle } from '../sagas/replicate.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
@@ -107,26 +107,35 @@ export function changeSession(
   });
 }
 
+export interface UnprotectGroup {
+  readonly groupId: GroupId;
+  readonly discardCopy: boolean;
+  /** Do it although the other site does not answer; at the destination: although it is not asked. */
+  readonly force?: boolean | undefined;
+}
+
 /**
  * Ends a group's replication. The destination's copy stays, unserved, and makes a later session a
- * delta; with `discardCopy` it is deleted.
+ * delta; with `discardCopy` it is deleted. Asked at the source; with `force` also at a destination
+ * whose source is gone, which then only forgets the session.
  *
  * @throws Refusal `not_protected`, `not_holder`, `operation_running`, `wrong_state`
  */
 export function unprotectGroup(
   { store, clock, here }: Deps,
-  { groupId, discardCopy }: { readonly groupId: GroupId; readonly discardCopy: boolean },
+  { groupId, discardCopy, force = false }: UnprotectGroup,
 ): Promise<Job> {
   return store.transaction(async (tx) => {
     const { ownership } = await tx.groups.need(groupId);
     const session = await needSession(tx, groupId);
-    requireHolder(groupId, ownership, here);
+    const isOrphan = force && session.role === 'destination';
+    if (!isOrphan) requireHolder(groupId, ownership, here);
     const sagaId = newId<SagaId>();
     const now = clock.now();
     await lockGroup(tx, groupId, sagaId);
     await tx.sessions.change(session.id, (s) => advance(s, 'delete', now));
-    const input = { sessionId: session.id, groupId, peerId: session.peerId, discardCopy };
-    await startSaga(tx, unprotect, input, { sagaId, groupId, now });
+    const input = { sessionId: session.id, groupId, peerId: session.peerId, discardCopy, force };
+    await startSaga(tx, isOrphan ? forgetSession : unprotect, input, { sagaId, groupId, now });
     return { jobId: sagaId };
   });
 }

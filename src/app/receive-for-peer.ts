@@ -14,6 +14,7 @@ import type {
   CompleteAnswer,
   CompleteRequest,
   EndSession,
+  GroupDescription,
   GroupOffer,
   OfferAnswer,
   ReceiveRequest,
@@ -124,6 +125,19 @@ export function resizeCopy(
   return store.transaction(async (tx) => {
     requireEpoch(groupId, (await tx.groups.need(groupId)).ownership, epoch);
     await tx.volumes.change(volumeId, (v) => ({ ...v, sizeBytes }));
+  });
+}
+
+/** @throws Refusal `not_found` */
+export async function describeGroup(
+  { store, engine }: Pick<AppPorts, 'store' | 'engine'>,
+  groupId: GroupId,
+): Promise<GroupDescription> {
+  const { hasPresent } = await engine.inspect(groupId);
+  return store.read(async (tx) => {
+    const { ownership } = await tx.groups.need(groupId);
+    const points = bySequence(await tx.points.where({ groupId })).filter((p) => !p.expiring);
+    return { ownership, hasPresent, points: points.map((p) => p.id) };
   });
 }
 

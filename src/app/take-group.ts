@@ -6,7 +6,7 @@ import { refuse } from '../domain/refusal.ts';
 import { advance, afterHandover } from '../domain/replication-session.ts';
 import type { PrepareHandover, TakeGroup } from '../ports/peer.ts';
 import { needSession, sessionOf } from '../sagas/offer.ts';
-import { lockGroup, serveGroup, unlockGroup } from '../sagas/operation.ts';
+import { lockGroup, openGroup, unlockGroup } from '../sagas/operation.ts';
 import type { AppPorts } from './app-ports.ts';
 
 /** A holder needs some room at once: every first write to a block takes new space. */
@@ -83,18 +83,6 @@ export async function takeGroup(
     }));
   });
   await openGroup(ports, groupId);
-}
-
-/** Serves a group that this site holds, on the point where its present begins. */
-export async function openGroup(
-  ports: Pick<AppPorts, 'store' | 'engine'>,
-  groupId: Group['id'],
-): Promise<void> {
-  const { standsOn } = await ports.store.read((tx) => tx.groups.need(groupId));
-  if (standsOn !== undefined && !(await ports.engine.inspect(groupId)).hasPresent) {
-    await ports.engine.promote(groupId, standsOn);
-  }
-  await serveGroup(ports, groupId);
 }
 
 function isTaken({ ownership }: Group, here: SiteId, epoch: number): boolean {

@@ -45,6 +45,14 @@ export function take(groupId: GroupId, own: Ownership, here: SiteId, epoch: numb
   return { holder: here, epoch, forced: false };
 }
 
+/**
+ * The record of a site that takes a group without the other's word. Both show it as forced until
+ * somebody acknowledges it.
+ */
+export function seize(own: Ownership, here: SiteId): Ownership {
+  return { holder: here, epoch: own.epoch + 1, forced: true };
+}
+
 /** What a site must do when another site's word about a group arrives. */
 export type Meeting = 'same' | 'they_are_behind' | 'learn' | 'fence_then_learn';
 

@@ -68,6 +68,8 @@ export type Reason =
       readonly freeBytes: number;
     }
   | { readonly code: 'point_missing'; readonly groupId: GroupId; readonly pointId: PointId }
+  | { readonly code: 'no_common_point'; readonly groupId: GroupId; readonly siteId: SiteId }
+  | { readonly code: 'confirmation_needed'; readonly token: string; readonly consequence: string }
   | { readonly code: 'in_use'; readonly what: Subject; readonly id: string; readonly by: string }
   | { readonly code: 'past_point_of_no_return'; readonly sagaId: SagaId; readonly kind: string }
   | { readonly code: 'aborted'; readonly sagaId: SagaId; readonly by: string }
@@ -144,6 +146,10 @@ export function sentence(reason: Reason): string {
       return `site ${reason.siteId}: ${reason.neededBytes} bytes are needed, ${reason.freeBytes} are free`;
     case 'point_missing':
       return `group ${reason.groupId}: recovery point ${reason.pointId} is not here`;
+    case 'no_common_point':
+      return `group ${reason.groupId}: this site and site ${reason.siteId} have no recovery point in common`;
+    case 'confirmation_needed':
+      return `${reason.consequence}; to go ahead, repeat the request with confirmation ${reason.token}`;
     case 'in_use':
       return `${spoken(reason.what)} ${reason.id} is in use by ${reason.by}`;
     case 'past_point_of_no_return':

@@ -33,19 +33,19 @@ function session(state: SessionState): ReplicationSession {
 /** What the words of the operator's manual say, written down a second time. '-' is a refusal. */
 // oxfmt-ignore
 const expected: { readonly [S in SessionState]: { readonly [E in SessionEvent]: SessionState | '-' } } = {
-  initializing:  { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'initializing', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
-  ok:            { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'synchronizing', pause: 'paused', resume: '-', hand_over: 'handing_over', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
-  synchronizing: { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: '-', pause: 'pausing', resume: '-', hand_over: 'handing_over', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
-  pausing:       { cycle_completed: 'paused', cycle_failed: 'paused', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: '-' },
-  paused:        { cycle_completed: 'paused', cycle_failed: 'paused', sync: '-', pause: '-', resume: 'resuming', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
-  system_paused: { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'synchronizing', pause: 'paused', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
-  resuming:      { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'resuming', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
-  handing_over:  { cycle_completed: 'handing_over', cycle_failed: 'handing_over', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: 'ok', reprotect: '-', delete: '-' },
-  failing_over:  { cycle_completed: 'failing_over', cycle_failed: 'failing_over', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: '-' },
-  failed_over:   { cycle_completed: 'failed_over', cycle_failed: 'failed_over', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: 'reprotecting', delete: 'deleting' },
-  reprotecting:  { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'reprotecting', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
-  deleting:      { cycle_completed: 'deleting', cycle_failed: 'deleting', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
-  error:         { cycle_completed: 'error', cycle_failed: 'error', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting' },
+  initializing:  { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'initializing', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting', fail_over: 'failing_over', undo_fail_over: '-', undo_reprotect: '-' },
+  ok:            { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'synchronizing', pause: 'paused', resume: '-', hand_over: 'handing_over', undo_hand_over: '-', reprotect: '-', delete: 'deleting', fail_over: 'failing_over', undo_fail_over: '-', undo_reprotect: '-' },
+  synchronizing: { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: '-', pause: 'pausing', resume: '-', hand_over: 'handing_over', undo_hand_over: '-', reprotect: '-', delete: 'deleting', fail_over: 'failing_over', undo_fail_over: '-', undo_reprotect: '-' },
+  pausing:       { cycle_completed: 'paused', cycle_failed: 'paused', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: '-', fail_over: 'failing_over', undo_fail_over: '-', undo_reprotect: '-' },
+  paused:        { cycle_completed: 'paused', cycle_failed: 'paused', sync: '-', pause: '-', resume: 'resuming', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting', fail_over: 'failing_over', undo_fail_over: '-', undo_reprotect: '-' },
+  system_paused: { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'synchronizing', pause: 'paused', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting', fail_over: 'failing_over', undo_fail_over: '-', undo_reprotect: '-' },
+  resuming:      { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'resuming', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting', fail_over: 'failing_over', undo_fail_over: '-', undo_reprotect: '-' },
+  handing_over:  { cycle_completed: 'handing_over', cycle_failed: 'handing_over', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: 'ok', reprotect: '-', delete: '-', fail_over: 'failing_over', undo_fail_over: '-', undo_reprotect: '-' },
+  failing_over:  { cycle_completed: 'failing_over', cycle_failed: 'failing_over', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: '-', fail_over: '-', undo_fail_over: 'ok', undo_reprotect: '-' },
+  failed_over:   { cycle_completed: 'failed_over', cycle_failed: 'failed_over', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: 'reprotecting', delete: 'deleting', fail_over: '-', undo_fail_over: '-', undo_reprotect: '-' },
+  reprotecting:  { cycle_completed: 'ok', cycle_failed: 'system_paused', sync: 'reprotecting', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting', fail_over: 'failing_over', undo_fail_over: '-', undo_reprotect: 'failed_over' },
+  deleting:      { cycle_completed: 'deleting', cycle_failed: 'deleting', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting', fail_over: '-', undo_fail_over: '-', undo_reprotect: '-' },
+  error:         { cycle_completed: 'error', cycle_failed: 'error', sync: '-', pause: '-', resume: '-', hand_over: '-', undo_hand_over: '-', reprotect: '-', delete: 'deleting', fail_over: '-', undo_fail_over: '-', undo_reprotect: '-' },
 };
 
 for (const state of sessionStates) {

@@ -75,7 +75,10 @@ export const sessionCommands = [
   'resume',
   'hand_over',
   'undo_hand_over',
+  'fail_over',
+  'undo_fail_over',
   'reprotect',
+  'undo_reprotect',
   'delete',
 ] as const;
 type Command = (typeof sessionCommands)[number];
@@ -87,25 +90,30 @@ type Row = { readonly [F in Fact]: SessionState } & { readonly [C in Command]?: 
 // oxfmt-ignore
 export const transitions: { readonly [S in SessionState]: Row } = {
   initializing:  { cycle_completed: 'ok',           cycle_failed: 'system_paused',
-                   sync: 'initializing', delete: 'deleting' },
+                   sync: 'initializing', fail_over: 'failing_over', delete: 'deleting' },
   ok:            { cycle_completed: 'ok',           cycle_failed: 'system_paused',
-                   sync: 'synchronizing', pause: 'paused', hand_over: 'handing_over', delete: 'deleting' },
+                   sync: 'synchronizing', pause: 'paused', hand_over: 'handing_over',
+                   fail_over: 'failing_over', delete: 'deleting' },
   synchronizing: { cycle_completed: 'ok',           cycle_failed: 'system_paused',
-                   pause: 'pausing', hand_over: 'handing_over', delete: 'deleting' },
-  pausing:       { cycle_completed: 'paused',       cycle_failed: 'paused' },
+                   pause: 'pausing', hand_over: 'handing_over', fail_over: 'failing_over',
+                   delete: 'deleting' },
+  pausing:       { cycle_completed: 'paused',       cycle_failed: 'paused', fail_over: 'failing_over' },
   paused:        { cycle_completed: 'paused',       cycle_failed: 'paused',
-                   resume: 'resuming', delete: 'deleting' },
+                   resume: 'resuming', fail_over: 'failing_over', delete: 'deleting' },
   system_paused: { cycle_completed: 'ok',           cycle_failed: 'system_paused',
-                   sync: 'synchronizing', pause: 'paused', delete: 'deleting' },
+                   sync: 'synchronizing', pause: 'paused', fail_over: 'failing_over',
+                   delete: 'deleting' },
   resuming:      { cycle_completed: 'ok',           cycle_failed: 'system_paused',
-                   sync: 'resuming', delete: 'deleting' },
+                   sync: 'resuming', fail_over: 'failing_over', delete: 'deleting' },
   handing_over:  { cycle_completed: 'handing_over', cycle_failed: 'handing_over',
-                   undo_hand_over: 'ok' },
-  failing_over:  { cycle_completed: 'failing_over', cycle_failed: 'failing_over' },
+                   undo_hand_over: 'ok', fail_over: 'failing_over' },
+  failing_over:  { cycle_completed: 'failing_over', cycle_failed: 'failing_over',
+                   undo_fail_over: 'ok' },
   failed_over:   { cycle_completed: 'failed_over',  cycle_failed: 'failed_over',
                    reprotect: 'reprotecting', delete: 'deleting' },
   reprotecting:  { cycle_completed: 'ok',           cycle_failed: 'system_paused',
-                   sync: 'reprotecting', delete: 'deleting' },
+                   sync: 'reprotecting', undo_reprotect: 'failed_over',
+                   fail_over: 'failing_over', delete: 'deleting' },
   deleting:      { cycle_completed: 'deleting',     cycle_failed: 'deleting', delete: 'deleting' },
   error:         { cycle_completed: 'error',        cycle_failed: 'error', delete: 'deleting' },
 };
@@ -147,6 +155,16 @@ export function afterHandover(
   at: Instant,
 ): ReplicationSession {
   const state = reverse ? 'ok' : 'failed_over';
+  return { ...session, role, state, stateSince: at, cycle: undefined, parkedBecause: undefined };
+}
+
+/** The session at either site once one took the group by itself: no replication either way. */
+export function afterFailover(
+  session: ReplicationSession,
+  role: ReplicationSession['role'],
+  at: Instant,
+): ReplicationSession {
+  const state = 'failed_over';
   return { ...session, role, state, stateSince: at, cycle: undefined, parkedBecause: undefined };
 }
 

@@ -12,7 +12,8 @@ export const BATCH_POINTS = 5;
  * Which points a site may let go of, oldest first; none until a batch is full.
  *
  * The newest common point is what the next delta and every return stand on: it and everything
- * newer stays. The source keeps nothing older, the destination keeps the session's newest few.
+ * newer stays, and so do the session's newest few below it. Both sites keep the same ones, so that
+ * after a failover to any of them the way back is a delta.
  */
 export function expendable(
   session: ReplicationSession,
@@ -21,9 +22,8 @@ export function expendable(
   const ordered = bySequence(points);
   const common = newestCommon(points);
   if (common === undefined) return [];
-  const kept = session.role === 'destination' ? session.retainedPoints : 1;
   const upToCommon = ordered.filter((p) => p.sequence <= common.sequence);
-  const past = upToCommon.slice(0, Math.max(0, upToCommon.length - kept));
+  const past = upToCommon.slice(0, Math.max(0, upToCommon.length - session.retainedPoints));
   const begun = past.some((p) => p.expiring);
   return begun || past.length >= BATCH_POINTS ? past : [];
 }

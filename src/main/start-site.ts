@@ -143,7 +143,14 @@ export async function startSite(
     retention(ports),
     housekeeping(ports),
   ];
-  log.info({ event: 'site_started', siteId: here, name: site.name, address: config.address });
+  const space = await engine.space();
+  log.info({
+    event: 'site_started',
+    ...space,
+    siteId: here,
+    name: site.name,
+    address: config.address,
+  });
 
   return {
     site,

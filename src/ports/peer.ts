@@ -1,4 +1,5 @@
 import type {
+  ForkId,
   GroupId,
   Instant,
   PointId,
@@ -9,6 +10,7 @@ import type {
 } from '../domain/ids.ts';
 import type { Ownership } from '../domain/ownership.ts';
 import type { PointVolume } from '../domain/recovery-point.ts';
+import type { Fork } from '../domain/fork.ts';
 import type { ReceivingTarget, VolumeHash } from './engine.ts';
 
 /**
@@ -45,6 +47,15 @@ export interface PeerProtocol {
 
   /** The group is yours since `epoch`. Resolves when it is served there. */
   takeGroup(to: SiteId, take: TakeGroup): Promise<void>;
+
+  /** What the other site knows of a group: asked when the two histories may have parted. */
+  describeGroup(to: SiteId, groupId: GroupId): Promise<GroupDescription>;
+
+  /** A history was set aside here. A repeat changes nothing. */
+  noteFork(to: SiteId, fork: Fork): Promise<void>;
+
+  /** A fork is gone. Does nothing when it is not known. */
+  dropFork(to: SiteId, forkId: ForkId): Promise<void>;
 
   /** A volume is about to grow here: can it there? Records its new size. */
   resizeVolume(to: SiteId, resize: ResizeRequest): Promise<void>;
@@ -141,6 +152,14 @@ export interface TakeGroup {
   readonly sagaId: SagaId;
   /** Replicate back to the giver at once. */
   readonly reverse: boolean;
+}
+
+export interface GroupDescription {
+  readonly ownership: Ownership;
+  /** Complete there, oldest first. */
+  readonly points: readonly PointId[];
+  /** Something that hosts could have written above the points; a destination has none. */
+  readonly hasPresent: boolean;
 }
 
 export interface ResizeRequest {

@@ -1,3 +1,4 @@
+import type { Fork } from '../domain/fork.ts';
 import type { Group } from '../domain/group.ts';
 import type { Host } from '../domain/host.ts';
 import type { Instant } from '../domain/ids.ts';
@@ -42,6 +43,7 @@ export interface Transaction {
   readonly groups: Collection<Group>;
   readonly points: Collection<RecoveryPoint>;
   readonly sessions: Collection<ReplicationSession>;
+  readonly forks: Collection<Fork>;
   readonly hosts: Collection<Host>;
   readonly sagas: Collection<SagaRecord>;
   readonly users: Collection<User>;

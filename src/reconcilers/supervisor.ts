@@ -4,7 +4,8 @@
  */
 import type { AppPorts } from '../app/app-ports.ts';
 import type { DataPlanes } from '../app/meet-peer.ts';
-import { openGroup } from '../app/take-group.ts';
+import { openHeldGroup } from '../app/open-group.ts';
+import { setAsidePresent } from '../app/set-aside-present.ts';
 import { mayServe } from '../domain/group.ts';
 import type { Group } from '../domain/group.ts';
 import type { GroupId } from '../domain/ids.ts';
@@ -49,7 +50,10 @@ async function supervise(
     const serves = await shouldServe(ports, group);
     if (serves && !inspection.serving && inspection.dataPlane !== 'hung') {
       log.warn({ event: 'group_opened_again', groupId, dataPlane: inspection.dataPlane });
-      await openGroup(ports, groupId);
+      await openHeldGroup(ports, groupId);
+    }
+    if (group.ownership.holder !== here && inspection.hasPresent) {
+      await setAsidePresent(ports, { groupId });
     }
     if (group.ownership.holder !== here && inspection.serving) {
       log.error({ event: 'group_fenced_not_holder', groupId, holder: group.ownership.holder });
@@ -66,6 +70,7 @@ const openAndCloseThemselves = new Set([
   'move-volume',
   'delete-volume',
   'delete-group',
+  'failover',
 ]);
 
 async function shouldServe({ store, here }: AppPorts, group: Group): Promise<boolean> {

@@ -1,8 +1,11 @@
+import { failover } from './failover.ts';
 import { handover } from './handover.ts';
 import { deleteGroup, moveVolume } from './members.ts';
-import { protect, unprotect } from './protect.ts';
+import { forgetSession, protect, unprotect } from './protect.ts';
 import { replicate } from './replicate.ts';
+import { reprotect } from './reprotect.ts';
 import type { SagaDefinition } from './saga.ts';
+import { setAside } from './set-aside.ts';
 import { createVolume, deleteVolume, resizeVolume } from './volumes.ts';
 
 /** Every saga that a store may hold a record of. */
@@ -14,6 +17,10 @@ export const allSagas: readonly SagaDefinition[] = [
   deleteGroup,
   protect,
   unprotect,
+  forgetSession,
   replicate,
   handover,
+  failover,
+  setAside,
+  reprotect,
 ];

@@ -6,12 +6,11 @@
  *   settle, warm-up (cycles until little is left) ─────────────────▶ points
  *   close-to-hosts, fence: no host write can be acknowledged
  *   last-point ────────────────────────────────────────────────────▶ the last point, complete
- *   ══ point of no return ══
- *   give: holder B, epoch e+1 (A's store)
+ *   ══ point of no return: given away, holder B, epoch e+1 (A's store) ══
  *   take ──────────────────────────────────────────────────────────▶ holder B, epoch e+1; serves
  *   demote, become-destination                                       replicates back, or not
  *
- * After `give` A never serves again by itself: a lost answer to `take` may hide a writable B.
+ * After that A never serves again by itself: a lost answer to `take` may hide a writable B.
  */
 import type {
   ForkId,
@@ -28,7 +27,7 @@ import { Failure, Refusal } from '../domain/refusal.ts';
 import { advance, afterHandover } from '../domain/replication-session.ts';
 import type { PrepareHandover } from '../ports/peer.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
-import { saga } from './saga.ts';
+import { POINT_OF_NO_RETURN, saga } from './saga.ts';
 import { serveGroup, settleCycle, unlockGroup } from './operation.ts';
 import { startCycle } from './replicate.ts';
 import { needSession } from './offer.ts';
@@ -54,7 +53,10 @@ export interface Handover {
 export const handover = saga<Handover>('handover')
   .ifUndone(async (tx, { sessionId, groupId }, { sagaId, now }) => {
     await unlockGroup(tx, groupId, sagaId);
-    await tx.sessions.change(sessionId, (s) => advance(s, 'undo_hand_over', now));
+    // Where the other site has taken the group meanwhile, the session says so and stays.
+    await tx.sessions.change(sessionId, (s) =>
+      s.state === 'handing_over' ? advance(s, 'undo_hand_over', now) : s,
+    );
   })
   .step('lock-peer', {
     do: ({ peer }, h, _done, { sagaId }) => peer.prepareHandover(h.to, lockOf(h, sagaId)),
@@ -93,8 +95,7 @@ export const handover = saga<Handover>('handover')
       return { sentBytes: lastCycle.sentBytes };
     },
   })
-  .pointOfNoReturn()
-  .commit('give', async (tx, { groupId, to }, _done, { here }) => {
+  .pointOfNoReturn(async (tx, { groupId, to }, _done, { here }) => {
     const group = await tx.groups.change(groupId, (g) => ({
       ...g,
       ownership: give(groupId, g.ownership, here, to),
@@ -103,20 +104,27 @@ export const handover = saga<Handover>('handover')
     return { epoch: group.ownership.epoch };
   })
   .step('take', {
-    do: ({ peer }, { to, groupId, last, reverse }, { give: given }, { sagaId }) =>
-      peer.takeGroup(to, { groupId, epoch: given.epoch, pointId: last.pointId, sagaId, reverse }),
+    do: async ({ peer, store }, h, { [POINT_OF_NO_RETURN]: { epoch } }, { sagaId }) => {
+      const { to, groupId, last, reverse } = h;
+      const { ownership } = await store.read((tx) => tx.groups.need(groupId));
+      // Somebody failed over in the meantime: there is nothing left to give.
+      if (ownership.epoch !== epoch) return { overtaken: true };
+      await peer.takeGroup(to, { groupId, epoch, pointId: last.pointId, sagaId, reverse });
+      return { overtaken: false };
+    },
   })
   .step('demote', {
-    do: ({ engine }, { groupId, last, forkId }) => engine.demote(groupId, last.pointId, forkId),
-  })
-  .commit(
-    'become-destination',
-    async (tx, { sessionId, groupId, reverse }, _done, { sagaId, now }) => {
-      await unlockGroup(tx, groupId, sagaId);
-      await tx.groups.change(groupId, (g) => ({ ...g, standsOn: undefined }));
-      await tx.sessions.change(sessionId, (s) => afterHandover(s, 'destination', reverse, now));
+    do: async ({ engine }, { groupId, last, forkId }, { take: { overtaken } }) => {
+      if (!overtaken) await engine.demote(groupId, last.pointId, forkId);
     },
-  );
+  })
+  .commit('become-destination', async (tx, h, { take: { overtaken } }, { sagaId, now }) => {
+    const { sessionId, groupId, reverse } = h;
+    await unlockGroup(tx, groupId, sagaId);
+    if (overtaken) return;
+    await tx.groups.change(groupId, (g) => ({ ...g, standsOn: undefined }));
+    await tx.sessions.change(sessionId, (s) => afterHandover(s, 'destination', reverse, now));
+  });
 
 function lockOf({ groupId, epoch }: Handover, sagaId: SagaId): PrepareHandover {
   return { groupId, epoch, sagaId };

@@ -40,11 +40,23 @@ export async function settleCycle(
   if (session?.cycle !== undefined) await ended(session.cycle.sagaId);
 }
 
-/** Opens the group to its hosts as the store has them now. */
+/** Opens the group to its hosts as the store has them now; does nothing where it is not held. */
 export async function serveGroup(
-  { store, engine }: Pick<SagaPorts, 'store' | 'engine'>,
+  { store, engine, here }: Pick<SagaPorts, 'store' | 'engine' | 'here'>,
   groupId: GroupId,
 ): Promise<void> {
-  const { hosts } = await store.read((tx) => tx.groups.need(groupId));
-  await engine.serve(groupId, { hosts });
+  const { hosts, ownership } = await store.read((tx) => tx.groups.need(groupId));
+  if (ownership.holder === here) await engine.serve(groupId, { hosts });
+}
+
+/** Serves a group that this site holds, on the point where its present begins. */
+export async function openGroup(
+  ports: Pick<SagaPorts, 'store' | 'engine' | 'here'>,
+  groupId: GroupId,
+): Promise<void> {
+  const { standsOn } = await ports.store.read((tx) => tx.groups.need(groupId));
+  if (standsOn !== undefined && !(await ports.engine.inspect(groupId)).hasPresent) {
+    await ports.engine.promote(groupId, standsOn);
+  }
+  await serveGroup(ports, groupId);
 }

@@ -23,12 +23,9 @@ export const protect = saga<Protect>('protect')
     },
     undo: async ({ store, peer }, { sessionId, groupId, peerId }) => {
       const { epoch } = (await store.read((tx) => tx.groups.need(groupId))).ownership;
-      await peer
-        .endSession(peerId, { groupId, sessionId, epoch, discardCopy: false })
-        .catch((error: unknown) => {
-          // Whatever it refused or missed: the next offer finds it again, and it serves nobody.
-          if (!(error instanceof Refusal)) throw error;
-        });
+      const told = peer.endSession(peerId, { groupId, sessionId, epoch, discardCopy: false });
+      // Whatever it refused or missed: the next offer finds it again, and it serves nobody.
+      await ignoringRefusals(told);
     },
   })
   .commit('begin', async (tx, { groupId }, { offer }, { sagaId, now }) => {
@@ -45,6 +42,8 @@ export interface Unprotect {
   readonly groupId: GroupId;
   readonly peerId: SiteId;
   readonly discardCopy: boolean;
+  /** The other site need not hear of it: it may be gone for good. */
+  readonly force: boolean;
 }
 
 /** Ends a group's replication from its source. The destination's copy stays unless asked otherwise. */
@@ -55,12 +54,30 @@ export const unprotect = saga<Unprotect>('unprotect')
   })
   .step('cancel-send', { do: ({ engine }, { groupId }) => engine.cancelSend(groupId) })
   .step('end-there', {
-    do: async ({ store, peer }, { sessionId, groupId, peerId, discardCopy }) => {
+    do: async ({ store, peer }, { sessionId, groupId, peerId, discardCopy, force }) => {
       const { epoch } = (await store.read((tx) => tx.groups.need(groupId))).ownership;
-      await peer.endSession(peerId, { groupId, sessionId, epoch, discardCopy });
+      const told = peer.endSession(peerId, { groupId, sessionId, epoch, discardCopy });
+      await (force ? ignoringRefusals(told) : told);
     },
   })
   .commit('end-here', async (tx, { sessionId, groupId }, _done, { sagaId }) => {
     await tx.sessions.remove(sessionId);
     await unlockGroup(tx, groupId, sagaId);
   });
+
+/** A destination without a source forgets the session; the copy stays until it is deleted. */
+export const forgetSession = saga<Unprotect>('forget-session')
+  .pointOfNoReturn()
+  .step('drop-receiving', { do: ({ engine }, { groupId }) => engine.abandonPoint(groupId) })
+  .commit('end-here', async (tx, { sessionId, groupId }, _done, { sagaId }) => {
+    await tx.sessions.remove(sessionId);
+    await unlockGroup(tx, groupId, sagaId);
+  });
+
+async function ignoringRefusals(told: Promise<void>): Promise<void> {
+  try {
+    await told;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+  }
+}

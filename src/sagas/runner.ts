@@ -193,9 +193,6 @@ export class SagaRunner {
       if (fresh.abortAskedBy !== undefined && !passedNoReturn(fresh)) {
         refuse({ code: 'aborted', sagaId: id, by: fresh.abortAskedBy });
       }
-      if (part.is === 'point_of_no_return') {
-        return tx.sagas.change(id, (s) => withStep(s, row(undefined)));
-      }
       const facts = { sagaId: id, here, now: clock.now() };
       const output = await part.commit.write(tx, input, outputs(fresh), facts);
       return tx.sagas.change(id, (s) => withStep(s, row(output)));

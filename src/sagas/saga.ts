@@ -5,7 +5,8 @@
  *     .ifUndone(...)              puts the store back when the saga ends undone
  *     .step(name, {do, undo})     touches the world; may run again, so it is idempotent
  *     .commit(name, write)        touches only the store, in the transaction that records it
- *     .pointOfNoReturn()          before it a failure undoes, after it everything is tried again
+ *     .pointOfNoReturn(write)     before it a failure undoes, after it everything is tried again;
+ *                                 what it writes is part of passing it
  *
  * The runner records each step's output with the step; a later step finds it in `done`.
  */
@@ -75,7 +76,11 @@ export type Part =
       readonly name: string;
       readonly commit: Commit<unknown, Json, unknown>;
     }
-  | { readonly is: 'point_of_no_return'; readonly name: 'point-of-no-return' };
+  | {
+      readonly is: 'point_of_no_return';
+      readonly name: 'point-of-no-return';
+      readonly commit: Commit<unknown, Json, unknown>;
+    };
 
 type WhenUndone<Input> = (tx: Transaction, input: Input, facts: UndoneFacts) => Promise<void>;
 
@@ -109,7 +114,10 @@ export interface SagaBuilder<Input, Done extends Json> extends Saga<Input> {
     write: Commit<Input, Done, Output>['write'],
     undo?: Commit<Input, Done, Output>['undo'],
   ): SagaBuilder<Input, Done & { readonly [N in Name]: Output }>;
-  pointOfNoReturn(): SagaBuilder<Input, Done>;
+  /** @param write is undone by nothing: once it is written, the saga only goes forward */
+  pointOfNoReturn<Output>(
+    write?: Commit<Input, Done, Output>['write'],
+  ): SagaBuilder<Input, Done & { readonly [POINT_OF_NO_RETURN]: Output }>;
 }
 
 export function saga<Input>(kind: string): SagaBuilder<Input, Record<never, never>> {
@@ -126,7 +134,10 @@ function build<Input, Done extends Json>(definition: SagaDefinition): SagaBuilde
       build<Input, Done>({ ...definition, whenUndone: write as WhenUndone<unknown> }),
     step: (name, step) => with_({ is: 'step', name, step }),
     commit: (name, write, undo) => with_({ is: 'commit', name, commit: { write, undo } }),
-    pointOfNoReturn: () => with_({ is: 'point_of_no_return', name: POINT_OF_NO_RETURN }),
+    pointOfNoReturn: (write) => {
+      const commit = { write: write ?? (() => Promise.resolve()) };
+      return with_({ is: 'point_of_no_return', name: POINT_OF_NO_RETURN, commit });
+    },
   };
 }
 

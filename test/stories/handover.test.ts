@@ -82,9 +82,8 @@ test('a handover that does not reverse leaves both sides failed over until repro
   await assert.rejects(lyon.synchronize('mail'), refusal('wrong_state'));
   await assert.rejects(lyon.handOver('mail', paris), refusal('wrong_state'));
 
-  await lyon.command('mail', 'reprotect');
+  await lyon.reprotect('mail');
 
-  await lyon.sessionOnce('mail', 'reprotected', (s) => s.state === 'ok');
   await paris.sessionOnce('mail', 'reprotected', (s) => s.state === 'ok');
   await lyon.handOver('mail', paris);
   assert.equal(await paris.roleOf('mail'), 'source');

@@ -1,10 +1,12 @@
 import { Failure, Refusal } from '../../src/domain/refusal.ts';
 import type { SiteId } from '../../src/domain/ids.ts';
 import type { AppPorts } from '../../src/app/app-ports.ts';
+import { dropFork, noteFork } from '../../src/app/forks.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
 import {
   acceptOffer,
   completePoint,
+  describeGroup,
   endSession,
   hashPoint,
   receivePoint,
@@ -73,6 +75,10 @@ export function memoryPeer(
     prepareHandover: (to, prepare) => call('prepareHandover', to, prepare, prepareHandover),
     cancelHandover: (to, cancel) => call('cancelHandover', to, cancel, cancelHandover),
     takeGroup: (to, take) => call('takeGroup', to, take, (ports, r) => takeGroup(ports, from, r)),
+    describeGroup: (to, groupId) => call('describeGroup', to, groupId, describeGroup),
+    noteFork: (to, fork) => call('noteFork', to, fork, noteFork),
+    dropFork: (to, forkId) =>
+      call('dropFork', to, forkId, (ports, id) => dropFork(ports, from, id)),
     resizeVolume: (to, resize) => call('resizeVolume', to, resize, resizeCopy),
     hashPoint: (to, groupId, pointId) => call('hashPoint', to, { groupId, pointId }, hashPoint),
   };

@@ -25,6 +25,7 @@ export interface GroupAnswer {
   readonly name: string;
   readonly epoch: number;
   readonly operation?: string;
+  readonly forced: boolean;
   readonly fenced: boolean;
   readonly hosts: readonly string[];
   readonly holder: { readonly id: string; readonly name: string };
@@ -103,4 +104,22 @@ export interface HostFiles {
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly total: number;
+}
+
+export interface FailoverPreflight {
+  readonly point?: PointAnswer;
+  readonly pointAgeSeconds?: number;
+  readonly newerPoints: number;
+  readonly blockedBy: readonly string[];
+  readonly warnings: readonly string[];
+  readonly confirmation?: string;
+}
+
+export interface ForkAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly siteId: string;
+  readonly basePointId: string;
+  readonly origin: string;
+  readonly allocatedBytes: number;
 }

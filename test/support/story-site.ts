@@ -12,6 +12,8 @@ import { waitUntil } from '../../src/main/wait-until.ts';
 import type {
   AttachmentAnswer,
   DataPlaneAnswer,
+  FailoverPreflight,
+  ForkAnswer,
   GroupAnswer,
   HostFiles,
   JobAnswer,
@@ -185,8 +187,32 @@ export class StorySite {
     await this.ask({ method: 'PATCH', path: `/groups/${group}/session`, body: settings });
   }
 
-  async command(group: string, verb: 'pause' | 'resume' | 'reprotect'): Promise<SessionAnswer> {
+  async command(group: string, verb: 'pause' | 'resume'): Promise<SessionAnswer> {
     return this.ask({ method: 'POST', path: `/groups/${group}/session/${verb}` });
+  }
+
+  /** @returns when replication runs from here and its first cycle is complete */
+  async reprotect(group: string): Promise<SessionAnswer> {
+    await this.carryOut({ method: 'POST', path: `/groups/${group}/session/reprotect` });
+    return this.sessionOnce(group, 'replication runs again', (s) => s.state === 'ok');
+  }
+
+  /** As an operator does: looks at what is lost, and confirms it. */
+  async failOver(group: string, point?: string): Promise<FailoverPreflight> {
+    const path = `/groups/${group}/failover`;
+    const body = { ...(point !== undefined && { point }) };
+    const { preflight } = await this.ask<{ preflight: FailoverPreflight }>({
+      method: 'POST',
+      path: `${path}?dryRun=true`,
+      body,
+    });
+    const { confirmation } = preflight;
+    await this.carryOut({ method: 'POST', path, body: { ...body, confirmation } });
+    return preflight;
+  }
+
+  async forks(group: string): Promise<readonly ForkAnswer[]> {
+    return (await this.get<Page<ForkAnswer>>(`/forks?group=${group}`)).items;
   }
 
   // What it says

@@ -10,6 +10,8 @@ import { attachment } from './attachment.ts';
 import { audit, auditChanges } from './audit.ts';
 import { takeJsonOnly } from './bodies.ts';
 import { events } from './events.ts';
+import { failover } from './failover.ts';
+import { forks } from './forks.ts';
 import { groups } from './groups.ts';
 import { handover } from './handover.ts';
 import { hosts } from './hosts.ts';
@@ -34,8 +36,10 @@ const resources = [
   attachment,
   groups,
   handover,
+  failover,
   points,
   sessions,
+  forks,
   hosts,
   peers,
   jobs,

@@ -22,7 +22,7 @@ import {
   page,
 } from './schemas.ts';
 
-const Point = Type.Object({
+export const Point = Type.Object({
   id: Uuid,
   sequence: Type.Integer({ description: 'Grows by one with each point of the group.' }),
   epoch: Type.Integer(),

@@ -42,6 +42,11 @@ const examples: { readonly [C in ReasonCode]: readonly [number, Reason & { reado
   peer_in_use: [409, { code: 'peer_in_use', siteId, groups: 2 }],
   no_space: [507, { code: 'no_space', siteId, neededBytes: 10, freeBytes: 5 }],
   point_missing: [404, { code: 'point_missing', groupId, pointId: newId<PointId>() }],
+  no_common_point: [409, { code: 'no_common_point', groupId, siteId }],
+  confirmation_needed: [
+    409,
+    { code: 'confirmation_needed', token: 'a1b2c3', consequence: 'the last 7 s are lost' },
+  ],
   in_use: [409, { code: 'in_use', what: 'host', id: 'app1', by: 'group orders' }],
   past_point_of_no_return: [409, { code: 'past_point_of_no_return', sagaId, kind: 'handover' }],
   aborted: [409, { code: 'aborted', sagaId, by: 'admin' }],

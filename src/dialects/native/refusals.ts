@@ -19,6 +19,8 @@ export const said: {
   already_protected: [409, 'already-protected', 'The group is replicated already'],
   peer_untrusted: [409, 'peer-untrusted', 'The other site could not be trusted'],
   peer_in_use: [409, 'peer-in-use', 'The peer is in use'],
+  no_common_point: [409, 'no-common-point', 'The sites have no recovery point in common'],
+  confirmation_needed: [409, 'confirmation-needed', 'Say that you have seen what this does'],
   in_use: [409, 'in-use', 'It is in use'],
   past_point_of_no_return: [409, 'past-point-of-no-return', 'It is too late to abort'],
   aborted: [409, 'aborted', 'The job was aborted'],

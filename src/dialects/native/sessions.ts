@@ -146,6 +146,12 @@ const End = object({
         "Delete the destination's copy. It stays otherwise, and makes a later session a delta.",
     }),
   ),
+  force: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description: 'Although the other site does not answer; also at a destination without source.',
+    }),
+  ),
 });
 const ById = Type.Object({ session: Type.String() });
 
@@ -282,10 +288,11 @@ function sessionsOf({ noun, groupId }: Owner): FastifyPluginAsyncTypebox<NativeO
           response: LongAnswer,
         },
       },
-      async ({ params: { owner }, query: { wait, discardCopy = false } }, reply) => {
+      async ({ params: { owner }, query: { wait, discardCopy = false, force = false } }, reply) => {
         const { jobId } = await app.unprotectGroup({
           groupId: await groupId(app, owner),
           discardCopy,
+          force,
         });
         return answerJob(reply, app, jobId, wait);
       },
@@ -333,9 +340,6 @@ function sessionsOf({ noun, groupId }: Owner): FastifyPluginAsyncTypebox<NativeO
       app.pauseSession({ sessionId, by }),
     );
     command('resume', 'Go on with cycles', (_group, sessionId) => app.resumeSession({ sessionId }));
-    command('reprotect', 'Replicate from the new holder, after a handover without reverse', (id) =>
-      app.reprotectGroup({ groupId: id }),
-    );
   };
 }
 

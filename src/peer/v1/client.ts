@@ -21,6 +21,9 @@ const TIMEOUT_MS: { readonly [N in MessageName]: number } = {
   'prepare-handover': 10_000,
   'cancel-handover': 10_000,
   'take-group': 60_000,
+  'describe-group': 10_000,
+  'note-fork': 10_000,
+  'drop-fork': 10_000,
   'resize-volume': 10_000,
   'hash-point': 60 * 60_000,
 };
@@ -104,6 +107,9 @@ export function peerClient(
     prepareHandover: (to, prepare) => call(to, 'prepare-handover', prepare),
     cancelHandover: (to, cancel) => call(to, 'cancel-handover', cancel),
     takeGroup: (to, take) => call(to, 'take-group', take),
+    describeGroup: (to, groupId) => call(to, 'describe-group', { groupId }),
+    noteFork: (to, fork) => call(to, 'note-fork', fork),
+    dropFork: (to, forkId) => call(to, 'drop-fork', { forkId }),
     resizeVolume: (to, resize) => call(to, 'resize-volume', resize),
     hashPoint: async (to, groupId, pointId) => {
       if (to === here) throw new Error('a site does not ask itself');

@@ -58,6 +58,22 @@ const PointVolume = closed({ volumeId: Id, name: Name, sizeBytes: Bytes });
 const Exports = Type.Array(closed({ volumeId: Id, exportName: Type.String() }));
 const Nothing = closed({});
 
+const Fork = closed({
+  id: Id,
+  groupId: Id,
+  name: Type.String({ minLength: 1, maxLength: 128 }),
+  siteId: Id,
+  basePointId: Id,
+  origin: Type.Union([
+    Type.Literal('failover'),
+    Type.Literal('restore'),
+    Type.Literal('reprotect'),
+  ]),
+  allocatedBytes: Bytes,
+  setAsideAt: Instant,
+  expiresAt: Instant,
+});
+
 /** Name, body and answer of every message. */
 export const messages = {
   heartbeat: { body: Beat, answer: Beat },
@@ -98,6 +114,12 @@ export const messages = {
     body: closed({ groupId: Id, epoch: Epoch, pointId: Id, sagaId: Id, reverse: Type.Boolean() }),
     answer: Nothing,
   },
+  'describe-group': {
+    body: closed({ groupId: Id }),
+    answer: closed({ ownership: Ownership, points: Type.Array(Id), hasPresent: Type.Boolean() }),
+  },
+  'note-fork': { body: Fork, answer: Nothing },
+  'drop-fork': { body: closed({ forkId: Id }), answer: Nothing },
   'resize-volume': {
     body: closed({ groupId: Id, epoch: Epoch, volumeId: Id, sizeBytes: Bytes }),
     answer: Nothing,

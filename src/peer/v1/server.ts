@@ -3,17 +3,20 @@ import type { FastifyInstance, FastifyPluginCallback, FastifyRequest } from 'fas
 import type { AppPorts } from '../../app/app-ports.ts';
 import { beatFor, meetPeer } from '../../app/meet-peer.ts';
 import type { DataPlanes } from '../../app/meet-peer.ts';
+import { dropFork, noteFork } from '../../app/forks.ts';
 import { acceptIntroduction } from '../../app/pair-sites.ts';
 import {
   acceptOffer,
   completePoint,
+  describeGroup,
   endSession,
   hashPoint,
   receivePoint,
   resizeCopy,
 } from '../../app/receive-for-peer.ts';
 import { cancelHandover, prepareHandover, takeGroup } from '../../app/take-group.ts';
-import type { SiteId } from '../../domain/ids.ts';
+import type { Fork } from '../../domain/fork.ts';
+import type { ForkId, GroupId, SiteId } from '../../domain/ids.ts';
 import { Refusal, refuse } from '../../domain/refusal.ts';
 import type { Introduction } from '../../ports/pairing.ts';
 import type {
@@ -72,6 +75,13 @@ export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, optio
     cancelHandover(ports, cancel),
   );
   answer<TakeGroup>(http, ports, 'take-group', (from, take) => takeGroup(ports, from, take));
+  answer<{ groupId: GroupId }>(http, ports, 'describe-group', (_from, { groupId }) =>
+    describeGroup(ports, groupId),
+  );
+  answer<Fork>(http, ports, 'note-fork', (_from, fork) => noteFork(ports, fork));
+  answer<{ forkId: ForkId }>(http, ports, 'drop-fork', (from, { forkId }) =>
+    dropFork(ports, from, forkId),
+  );
   answer<ResizeRequest>(http, ports, 'resize-volume', (_from, resize) => resizeCopy(ports, resize));
   answer<Parameters<typeof hashPoint>[1]>(http, ports, 'hash-point', async (_from, point) => ({
     volumes: await hashPoint(ports, point),

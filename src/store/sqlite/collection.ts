@@ -20,6 +20,7 @@ const subjects: { readonly [N in CollectionName]: Subject } = {
   groups: 'group',
   points: 'recovery_point',
   sessions: 'replication_session',
+  forks: 'fork',
   hosts: 'host',
   sagas: 'job',
   users: 'user',

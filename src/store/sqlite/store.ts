@@ -112,6 +112,7 @@ function collections(database: DatabaseSync, emit: Emit): Transaction {
     groups: collection(database, 'groups', 'groups', emit),
     points: collection(database, 'points', 'points', emit),
     sessions: collection(database, 'sessions', 'sessions', emit),
+    forks: collection(database, 'forks', 'forks', emit),
     hosts: collection(database, 'hosts', 'hosts', emit),
     sagas: collection(database, 'sagas', 'sagas', emit),
     users: collection(database, 'users', 'users', silent),

@@ -7,6 +7,7 @@ CREATE TABLE volumes        (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, d
 CREATE TABLE groups         (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL) STRICT;
 CREATE TABLE points         (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL) STRICT;
 CREATE TABLE sessions       (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL) STRICT;
+CREATE TABLE forks          (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL) STRICT;
 CREATE TABLE hosts          (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL) STRICT;
 CREATE TABLE sagas          (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL) STRICT;
 CREATE TABLE users          (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL) STRICT;
@@ -21,6 +22,7 @@ CREATE UNIQUE INDEX users_name   ON users   (document ->> '$.name');
 CREATE INDEX volumes_group  ON volumes  (document ->> '$.groupId');
 CREATE INDEX points_group   ON points   (document ->> '$.groupId');
 CREATE INDEX sessions_group ON sessions (document ->> '$.groupId');
+CREATE INDEX forks_group    ON forks    (document ->> '$.groupId');
 CREATE INDEX sagas_state    ON sagas    (document ->> '$.state');
 CREATE INDEX sagas_group    ON sagas    (document ->> '$.groupId');
 

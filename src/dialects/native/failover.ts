@@ -1,0 +1,126 @@
+/**
+ * Taking a group without the other site, and what comes after: for a group, and for a volume that
+ * stands alone.
+ */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import type { App } from '../../app/app.ts';
+import type { FailoverPreflight } from '../../app/fail-over-group.ts';
+import type { GroupId, PointId } from '../../domain/ids.ts';
+import { Job, LongAnswer, answerJob } from './jobs.ts';
+import type { NativeOptions } from './options.ts';
+import { Point, sayPoint } from './points.ts';
+import { groupIdOf, volumeIdOf } from './references.ts';
+import { Reference, Uuid, Wait, known, object } from './schemas.ts';
+
+const Request = object({
+  point: Type.Optional(Uuid),
+  confirmation: Type.Optional(
+    Type.String({
+      maxLength: 64,
+      description: 'What the preflight answered, to show it was seen.',
+    }),
+  ),
+});
+
+const Preflight = Type.Object({
+  point: Type.Optional(Point),
+  pointAgeSeconds: Type.Optional(
+    Type.Integer({ description: 'What hosts wrote in this time is not here.' }),
+  ),
+  newerPoints: Type.Integer({ description: 'Points here that would become a fork.' }),
+  blockedBy: Type.Array(Type.String()),
+  warnings: Type.Array(Type.String()),
+  confirmation: Type.Optional(Type.String()),
+});
+
+const Answer = Type.Object({ job: Type.Optional(Job), preflight: Type.Optional(Preflight) });
+
+export const failover: FastifyPluginAsyncTypebox<NativeOptions> = async (http, options) => {
+  await http.register(failoverOf('group', groupIdOf), options);
+  await http.register(
+    failoverOf('volume', async (app, reference) =>
+      app.groupOfLoneVolume({ volumeId: await volumeIdOf(app, reference), wanted: 'moving' }),
+    ),
+    options,
+  );
+};
+
+function failoverOf(
+  noun: 'group' | 'volume',
+  groupOf: (app: App, reference: string) => Promise<GroupId>,
+): FastifyPluginAsyncTypebox<NativeOptions> {
+  const tags = [`${noun}s`];
+  const params = Type.Object({ owner: Reference });
+  return async (http, { app }) => {
+    http.post(
+      `/${noun}s/:owner/failover`,
+      {
+        config: { needs: 'recovery' },
+        schema: {
+          tags,
+          summary: `Take a ${noun} without the other site, on its newest complete point`,
+          description:
+            'With `dryRun` nothing happens: the answer says what would, and the confirmation.',
+          params,
+          querystring: object({ ...Wait, dryRun: Type.Optional(Type.Boolean()) }),
+          body: Request,
+          response: { 200: Answer, 202: Answer },
+        },
+      },
+      async ({ params: { owner }, body: { point, confirmation }, query }, reply) => {
+        const groupId = await groupOf(app, owner);
+        const request = { groupId, pointId: point as PointId | undefined, confirmation };
+        if (query.dryRun === true) return { preflight: say(await app.preflightFailover(request)) };
+        const { jobId } = await app.failOverGroup(request);
+        return answerJob(reply, app, jobId, query.wait);
+      },
+    );
+
+    http.post(
+      `/${noun}s/:owner/session/reprotect`,
+      {
+        config: { needs: 'recovery' },
+        schema: {
+          tags,
+          summary: 'Replicate from the new holder',
+          params,
+          querystring: object(Wait),
+          response: LongAnswer,
+        },
+      },
+      async ({ params: { owner }, query }, reply) => {
+        const { jobId } = await app.reprotectGroup({ groupId: await groupOf(app, owner) });
+        return answerJob(reply, app, jobId, query.wait);
+      },
+    );
+
+    http.post(
+      `/${noun}s/:owner/failover/acknowledge`,
+      {
+        config: { needs: 'recovery' },
+        schema: {
+          tags,
+          summary: 'Somebody has seen that it was taken by force',
+          params,
+          response: { 204: Type.Null() },
+        },
+      },
+      async ({ params: { owner } }, reply) => {
+        await app.acknowledgeFailover({ groupId: await groupOf(app, owner) });
+        return reply.code(204).send(null);
+      },
+    );
+  };
+}
+
+function say(preflight: FailoverPreflight): Static<typeof Preflight> {
+  const { point, blockedBy, warnings, ...rest } = preflight;
+  return known({
+    ...rest,
+    point: point && sayPoint(point),
+    blockedBy: [...blockedBy],
+    warnings: [...warnings],
+  });
+}

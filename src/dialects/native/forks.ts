@@ -1,0 +1,63 @@
+/** Histories that were set aside: listed at both sites, discarded where their bytes are. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import type { Fork as ForkRow } from '../../domain/fork.ts';
+import type { ForkId } from '../../domain/ids.ts';
+import type { NativeOptions } from './options.ts';
+import { groupIdOf } from './references.ts';
+import { Instant, PageOf, Paging, Reference, Uuid, iso, object, page } from './schemas.ts';
+
+const Fork = Type.Object({
+  id: Uuid,
+  name: Type.String(),
+  groupId: Uuid,
+  siteId: Uuid,
+  basePointId: Uuid,
+  origin: Type.Enum(['failover', 'restore', 'reprotect']),
+  allocatedBytes: Type.Integer(),
+  setAsideAt: Instant,
+  expiresAt: Instant,
+});
+
+export const forks: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+  const tags = ['forks'];
+
+  http.get(
+    '/forks',
+    {
+      config: { needs: 'view' },
+      schema: {
+        tags,
+        summary: 'List the histories that were set aside',
+        querystring: object({ ...Paging, group: Type.Optional(Reference) }),
+        response: { 200: PageOf(Fork) },
+      },
+    },
+    async ({ query }) => {
+      const groupId = query.group === undefined ? undefined : await groupIdOf(app, query.group);
+      return page(await app.listForks({ groupId }), query, sayFork);
+    },
+  );
+
+  http.delete(
+    '/forks/:fork',
+    {
+      config: { needs: 'recovery' },
+      schema: {
+        tags,
+        summary: 'Discard a fork and its bytes',
+        params: Type.Object({ fork: Uuid }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async ({ params }, reply) => {
+      await app.discardFork({ forkId: params.fork as ForkId });
+      return reply.code(204).send(null);
+    },
+  );
+};
+
+function sayFork({ setAsideAt, expiresAt, ...fork }: ForkRow): Static<typeof Fork> {
+  return { ...fork, setAsideAt: iso(setAsideAt), expiresAt: iso(expiresAt) };
+}

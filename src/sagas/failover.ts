@@ -1,0 +1,57 @@
+/**
+ * The destination takes a group without the other site.
+ *
+ *   destination B                                   holder A: gone, cut off, or late to hear
+ *   drop what is being received
+ *   ══ point of no return: holder B, epoch e+1, forced ══
+ *   set aside points after the chosen one (a fork)
+ *   serve                                           … hears e+1 ─ fences ─ `set-aside`
+ */
+import type { ForkId, GroupId, PointId, SessionId } from '../domain/ids.ts';
+import { seize } from '../domain/ownership.ts';
+import { advance, afterFailover } from '../domain/replication-session.ts';
+import { newFork } from './forks.ts';
+import { dropPointsAfter } from './points.ts';
+import { saga } from './saga.ts';
+import { openGroup, unlockGroup } from './operation.ts';
+
+export interface Failover {
+  readonly sessionId: SessionId;
+  readonly groupId: GroupId;
+  readonly pointId: PointId;
+  /** Later points are here, too, and become this fork. */
+  readonly forkId: ForkId;
+}
+
+export const failover = saga<Failover>('failover')
+  .ifUndone(async (tx, { sessionId, groupId }, { sagaId, now }) => {
+    await unlockGroup(tx, groupId, sagaId);
+    await tx.sessions.change(sessionId, (s) => advance(s, 'undo_fail_over', now));
+  })
+  .step('drop-receiving', {
+    do: ({ engine }, { groupId }) => engine.abandonPoint(groupId),
+  })
+  .pointOfNoReturn(async (tx, { groupId, pointId }, _done, { here }) => {
+    await tx.groups.change(groupId, (g) => ({
+      ...g,
+      ownership: seize(g.ownership, here),
+      fencedBy: undefined,
+      standsOn: pointId,
+    }));
+  })
+  .step('go-back', {
+    do: ({ engine }, { groupId, pointId, forkId }) => engine.demote(groupId, pointId, forkId),
+  })
+  .commit('record-fork', async (tx, f, { 'go-back': aside }, { here, now }) => {
+    const { groupId, pointId, forkId } = f;
+    await dropPointsAfter(tx, groupId, pointId);
+    if (aside === undefined) return;
+    const { name } = await tx.groups.need(groupId);
+    const origin = 'failover';
+    await tx.forks.insert(newFork({ forkId, groupId, name, here, origin, now }, aside));
+  })
+  .step('serve', { do: (ports, { groupId }) => openGroup(ports, groupId) })
+  .commit('record', async (tx, { sessionId, groupId }, _done, { sagaId, now }) => {
+    await unlockGroup(tx, groupId, sagaId);
+    await tx.sessions.change(sessionId, (s) => afterFailover(s, 'source', now));
+  });

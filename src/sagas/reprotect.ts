@@ -1,0 +1,46 @@
+/**
+ * The new holder replicates back. It finds out which of its points the other site still has, so
+ * that the first cycle moves only what differs since the newest of them.
+ */
+import type { GroupId, SessionId, SiteId } from '../domain/ids.ts';
+import { refuse } from '../domain/refusal.ts';
+import { advance } from '../domain/replication-session.ts';
+import { unlockGroup } from './operation.ts';
+import { saga } from './saga.ts';
+
+export interface Reprotect {
+  readonly sessionId: SessionId;
+  readonly groupId: GroupId;
+  readonly peerId: SiteId;
+}
+
+export const reprotect = saga<Reprotect>('reprotect')
+  .ifUndone(async (tx, { sessionId, groupId }, { sagaId, now }) => {
+    await unlockGroup(tx, groupId, sagaId);
+    await tx.sessions.change(sessionId, (s) => advance(s, 'undo_reprotect', now));
+  })
+  .step('compare', {
+    // The other site may have come back only now and be busy setting its own history aside.
+    attempts: 8,
+    do: async ({ peer, here }, { groupId, peerId }) => {
+      const theirs = await peer.describeGroup(peerId, groupId);
+      if (theirs.ownership.holder !== here) {
+        const { epoch } = theirs.ownership;
+        refuse({ code: 'not_holder', groupId, holder: theirs.ownership.holder, epoch });
+      }
+      if (theirs.hasPresent)
+        throw new Error(`site ${peerId} has not set its own history aside yet`);
+      return theirs.points;
+    },
+  })
+  .commit('begin', async (tx, { groupId, peerId }, { compare: theirs }, { sagaId, now }) => {
+    const points = await tx.points.where({ groupId });
+    if (!points.some((p) => theirs.includes(p.id))) {
+      refuse({ code: 'no_common_point', groupId, siteId: peerId });
+    }
+    for (const { id } of points) {
+      const commonAt = theirs.includes(id) ? now : undefined;
+      await tx.points.change(id, (p) => ({ ...p, commonAt: commonAt && (p.commonAt ?? commonAt) }));
+    }
+    await unlockGroup(tx, groupId, sagaId);
+  });
