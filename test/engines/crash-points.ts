@@ -59,7 +59,7 @@ export class CrashPoints {
 
   /** Every command to every daemon is such a moment; questions are not. @returns takes it back */
   patchCommands(): () => void {
-    const original = Reflect.get(QmpClient.prototype, 'execute') as QmpClient['execute'];
+    const original = Reflect.get(QmpClient.prototype, 'execute');
     const pass = <T>(effect: () => Promise<T>): Promise<T> => this.pass(effect);
     const isDead = (): boolean => this.#dead;
     QmpClient.prototype.execute = function (this: QmpClient, command, args, limitMs) {

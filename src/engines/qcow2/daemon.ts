@@ -28,7 +28,6 @@ const END_POLL_MS = 5;
 /** A log larger than this starts anew; one old log is kept. */
 const LOG_LIMIT_BYTES = 1024 * 1024;
 
-export const IO_THREAD = 'io';
 const INSTANCE_PREFIX = 'instance-';
 
 export interface DaemonPaths {
@@ -130,7 +129,6 @@ function launch(paths: DaemonPaths): { readonly ended: () => string | undefined 
   ];
   const daemon = [
     'qemu-storage-daemon',
-    ...['--object', `iothread,id=${IO_THREAD}`],
     // Says nothing but its own name: who adopts the daemon reads its instance from it.
     ...['--object', `authz-list,id=${INSTANCE_PREFIX}${crypto.randomUUID()},policy=deny`],
     ...monitor('control', paths.control),

@@ -1,7 +1,6 @@
 import type { QmpClient } from '../qmp/client.ts';
 import { closeExports } from '../qmp/commands.ts';
 import { queryExports } from '../qmp/queries.ts';
-import { IO_THREAD } from './daemon.ts';
 
 /** Ids of exports tell whom they are for, and of which volume: `host-3`. */
 export const HOST_EXPORT = 'host-';
@@ -34,11 +33,8 @@ export async function openExports(qmp: QmpClient, wanted: readonly VolumeExport[
         'node-name': node,
         name,
         writable: true,
-        // Without it, what the daemon does for us stops hosts: opening a file natively takes 35 ms.
-        iothread: IO_THREAD,
-        // Else the first filter on any layer moves the whole chain to the main loop, hosts included;
-        // and `block-stream` ends the daemon (QEMU 10.0.2, an assertion in bdrv_insert_node).
-        'fixed-iothread': true,
+        // No I/O thread: QEMU 10.0 then drains hosts' requests while it holds the graph's lock that
+        // they want, and stands still for ever at the end of a job (job-dismiss under a writer).
       }),
     ),
   );

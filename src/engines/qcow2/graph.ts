@@ -11,12 +11,10 @@ import {
   layerOptions,
   throttleGroup,
 } from './nodes.ts';
-import type { Aio, LayerIo } from './nodes.ts';
+import type { LayerIo } from './nodes.ts';
 import { activeLayer, layerBelow, layerFile } from './record.ts';
 import type { GroupRecord, VolumeRecord } from './record.ts';
 
-/** Opening more files natively than this would hold the start up for longer than it is worth. */
-const NATIVE_OPEN_LIMIT = 16;
 const RESIZE_LIMIT_MS = 10_000;
 
 /** A daemon's nodes as they are. */
@@ -45,17 +43,10 @@ export async function readGraph(qmp: QmpClient): Promise<Graph> {
 }
 
 /** Opens what the record names and the daemon lacks: layers from the lowest up, then heads. */
-export async function openGraph(
-  group: Group,
-  qmp: QmpClient,
-  record: GroupRecord,
-  active: 'active' | 'quiet' = 'active',
-): Promise<void> {
+export async function openGraph(group: Group, qmp: QmpClient, record: GroupRecord): Promise<void> {
   const io = await group.site.io();
   const [{ nodes }, objects] = await Promise.all([readGraph(qmp), queryObjects(qmp)]);
-  const present = record.volumes.filter((volume) => activeLayer(volume) !== undefined);
-  const activeAio = present.length > NATIVE_OPEN_LIMIT ? io.quiet : io[active];
-  const context = { nodes, objects, activeAio, io };
+  const context = { nodes, objects, io };
   for (const volume of record.volumes) await openVolume(group, qmp, volume, context);
   await growVolumes(group, qmp, record);
 }
@@ -80,20 +71,19 @@ export async function growVolumes(
 interface OpenContext {
   readonly nodes: ReadonlySet<string>;
   readonly objects: readonly string[];
-  readonly activeAio: Aio;
   readonly io: LayerIo;
 }
 
 /** What a daemon without any node of this volume needs. */
-export function freshContext(io: LayerIo, activeAio: Aio): OpenContext {
-  return { nodes: new Set(), objects: [], activeAio, io };
+export function freshContext(io: LayerIo): OpenContext {
+  return { nodes: new Set(), objects: [], io };
 }
 
 export async function openVolume(
   group: Group,
   qmp: QmpClient,
   volume: VolumeRecord,
-  { nodes, objects, activeAio, io }: OpenContext,
+  { nodes, objects, io }: OpenContext,
 ): Promise<void> {
   const active = activeLayer(volume);
   const steps: Promise<void>[] = [];
@@ -106,8 +96,7 @@ export async function openVolume(
       path: group.path(layerFile(volume.volumeId, layer.number)),
       backing: below ? layerNode(volume.key, below.number) : null,
       readOnly: layer !== active,
-      aio: layer === active ? activeAio : io.quiet,
-      direct: io.direct,
+      io,
     });
     steps.push(addNode(qmp, options));
   }

@@ -99,7 +99,7 @@ async function optionsFor(
   socketPath: string,
   pidFile: string,
 ): Promise<readonly string[]> {
-  const { quiet, direct } = await group.site.io();
+  const io = await group.site.io();
   const layers = chains.flatMap(({ volume, top }) =>
     volume.layers.slice(0, top + 1).flatMap(({ number }, index) => {
       const below = layerBelow(volume, index);
@@ -108,8 +108,7 @@ async function optionsFor(
         path: group.path(layerFile(volume.volumeId, number)),
         backing: below ? layerNode(volume.key, below.number) : null,
         readOnly: true,
-        aio: quiet,
-        direct,
+        io,
       });
       return ['--blockdev', JSON.stringify(options)];
     }),

@@ -4,7 +4,7 @@ import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Log } from '../../ports/log.ts';
-import type { Aio, LayerIo } from './nodes.ts';
+import type { LayerIo } from './nodes.ts';
 
 const run = promisify(execFile);
 const PROBE_LIMIT_MS = 10_000;
@@ -21,13 +21,9 @@ export async function probeIo(dataDirectory: string, log: Log | undefined): Prom
     await file.truncate(1024 * 1024);
     await file.close();
     const direct = await canOpenDirect(path);
-    const [native, uring] = await Promise.all([
-      direct && canOpen(path, 'native', direct),
-      canOpen(path, 'io_uring', direct),
-    ]);
-    const quiet: Aio = uring ? 'io_uring' : 'threads';
-    const io: LayerIo = { direct, active: native ? 'native' : quiet, quiet };
-    if (!direct || !native || !uring) log?.warn({ event: 'io_fell_back', dataDirectory, ...io });
+    const io: LayerIo = { direct, aio: (await canUseUring(path, direct)) ? 'io_uring' : 'threads' };
+    if (!direct || io.aio !== 'io_uring')
+      log?.warn({ event: 'io_fell_back', dataDirectory, ...io });
     return io;
   } finally {
     await rm(path, { force: true });
@@ -44,11 +40,12 @@ async function canOpenDirect(path: string): Promise<boolean> {
   }
 }
 
-async function canOpen(path: string, aio: Aio, direct: boolean): Promise<boolean> {
+async function canUseUring(path: string, direct: boolean): Promise<boolean> {
   const cache = `cache.direct=${direct ? 'on' : 'off'}`;
-  const image = `driver=raw,file.driver=file,file.aio=${aio},${cache},file.filename=${path.replaceAll(',', ',,')}`;
+  const file = `file.driver=file,file.aio=io_uring,file.filename=${path.replaceAll(',', ',,')}`;
+  const command = ['--image-opts', `driver=raw,${cache},${file}`, '-c', 'write 0 4k'];
   try {
-    await run('qemu-io', ['--image-opts', image, '-c', 'write 0 4k'], { timeout: PROBE_LIMIT_MS });
+    await run('qemu-io', command, { timeout: PROBE_LIMIT_MS });
     return true;
   } catch {
     return false;

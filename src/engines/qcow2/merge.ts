@@ -1,14 +1,14 @@
 import { Failure } from '../../domain/refusal.ts';
 import type { MergeLimit } from '../../ports/engine.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { abortJob, addNode, concludeJob, deleteNode } from '../qmp/commands.ts';
-import { findJob, queryJobs } from '../qmp/queries.ts';
+import { abortJob, addNode, addObject, concludeJob, deleteNode } from '../qmp/commands.ts';
+import { findJob, queryJobs, queryObjects } from '../qmp/queries.ts';
 import { collectGarbage, enterRunning } from './enter.ts';
 import { deleteNodes, readGraph } from './graph.ts';
 import type { Graph } from './graph.ts';
 import type { Group, LongWork } from './group.ts';
 import { allocatedBytes } from './layer-file.ts';
-import { MERGE_JOB } from './merge-job.ts';
+import { MERGE_JOB, MERGE_LIMIT } from './merge-job.ts';
 import { afterMerge, nextMerge } from './merge-plan.ts';
 import type { MergeStep } from './merge-plan.ts';
 import { jobHeadOptions, layerNode, mergeHeadNode } from './nodes.ts';
@@ -136,7 +136,10 @@ async function start(qmp: QmpClient, { volume, step, graph, limit }: Start): Pro
   // `block-commit` wants a root node and blocks it: one of its own keeps it off the hosts' way.
   const head = mergeHeadNode(key);
   if (graph.nodes.has(head)) await deleteNode(qmp, head);
-  await addNode(qmp, jobHeadOptions(head, layerNode(key, above.number)));
+  if (!(await queryObjects(qmp)).includes(MERGE_LIMIT)) {
+    await addObject(qmp, 'throttle-group', MERGE_LIMIT, {});
+  }
+  await addNode(qmp, jobHeadOptions(head, MERGE_LIMIT, layerNode(key, above.number)));
   await qmp.execute('block-commit', {
     ...common,
     device: head,

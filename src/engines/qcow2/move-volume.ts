@@ -50,7 +50,7 @@ async function move(from: Group, to: Group, volumeId: VolumeId): Promise<void> {
   });
   const io = await to.site.io();
   if (target.daemon) {
-    await openVolume(to, target.daemon.qmp, arrived, freshContext(io, io.active));
+    await openVolume(to, target.daemon.qmp, arrived, freshContext(io));
   }
   await finishLeaving(from, await from.record(), volumeId);
 }

@@ -3,26 +3,22 @@
  *
  *   export ─▶ v3 (head, throttle) ─▶ v3-2 (active) ─▶ v3-1 (sealed) ─▶ v3-0 (sealed)
  *                                                      ▲
- *     v3.n (NBD) ◀─ v3.t (throttle) ◀─ mirror ◀─ v3.s ─┘
- *                                                commit ◀─ v3.m (merge head, over any layer)
+ *           v3.n (NBD) ◀─ mirror ◀─ v3.s (send head) ──┘
+ *                         commit ◀─ v3.m (merge head, over any layer)
  *
  * The head is a filter that never moves: block jobs look through it, everything changes beneath.
  * Heads for jobs give them the root node that they want, off the hosts' way.
  */
 import type { Fields } from '../qmp/fields.ts';
 
-export type Aio = 'native' | 'io_uring' | 'threads';
-
-/** How layers are opened on this site's disk and kernel. */
+/**
+ * How layers are opened on this site's disk and kernel. Never `native`: in QEMU 10.0 opening a file
+ * so holds the daemon, hosts included, for 35 ms; and hosts are no slower with `io_uring`.
+ */
 export interface LayerIo {
   readonly direct: boolean;
-  /** For layers that hosts write: the most IOPS, but 35 ms of the daemon's main loop to open. */
-  readonly active: Aio;
-  /** For all others. */
-  readonly quiet: Aio;
+  readonly aio: 'io_uring' | 'threads';
 }
-
-export type LayerUse = 'active' | 'sealed';
 
 export interface LayerNode {
   readonly node: string;
@@ -30,8 +26,7 @@ export interface LayerNode {
   /** Node of the layer below; null: none, or none yet. */
   readonly backing: string | null;
   readonly readOnly: boolean;
-  readonly aio: Aio;
-  readonly direct: boolean;
+  readonly io: LayerIo;
 }
 
 export function layerNode(key: number, number: number): string {
@@ -44,11 +39,6 @@ export function headNode(key: number): string {
 
 export function sendHeadNode(key: number): string {
   return `v${key}.s`;
-}
-
-/** The link with its limit: what a copy writes to. */
-export function targetNode(key: number): string {
-  return `v${key}.t`;
 }
 
 export function linkNode(key: number): string {
@@ -73,15 +63,15 @@ export function throttleGroup(key: number): string {
 }
 
 /** Options that open a layer. Its file is opened for writing only while somebody writes. */
-export function layerOptions({ node, path, backing, readOnly, aio, direct }: LayerNode): Fields {
-  const cache = { direct, 'no-flush': false };
+export function layerOptions({ node, path, backing, readOnly, io }: LayerNode): Fields {
+  const cache = { direct: io.direct, 'no-flush': false };
   return {
-    ...reopenOptions({ node, backing, readOnly, direct }),
+    ...reopenOptions({ node, backing, readOnly, io }),
     file: {
       driver: 'file',
       'node-name': fileNode(node),
       filename: path,
-      aio,
+      aio: io.aio,
       cache,
       discard: 'unmap',
       'read-only': false,
@@ -91,18 +81,13 @@ export function layerOptions({ node, path, backing, readOnly, aio, direct }: Lay
 }
 
 /** The full set that `blockdev-reopen` wants, with children by name. */
-export function reopenOptions({
-  node,
-  backing,
-  readOnly,
-  direct,
-}: Pick<LayerNode, 'node' | 'backing' | 'readOnly' | 'direct'>): Fields {
+export function reopenOptions({ node, backing, readOnly, io }: Omit<LayerNode, 'path'>): Fields {
   return {
     driver: 'qcow2',
     'node-name': node,
     'read-only': readOnly,
     discard: 'unmap',
-    cache: { direct, 'no-flush': false },
+    cache: { direct: io.direct, 'no-flush': false },
     file: fileNode(node),
     backing,
   };
@@ -117,11 +102,13 @@ export function headOptions(key: number, child: string): Fields {
   };
 }
 
-/**
- * A head for a job: any filter, since nothing is written through it. But of QEMU 10.0.2 a `throttle`
- * that is opened over a node of an I/O thread ends the daemon (throttle_attach_aio_context), and a
- * `compress` beneath a mirror holds it for ever (bdrv_refresh_limits under the graph's lock).
- */
-export function jobHeadOptions(node: string, child: string): Fields {
-  return { driver: 'preallocate', 'node-name': node, 'read-only': true, file: child };
+/** A head for a job: reads are limited by its group, nothing is written through it. */
+export function jobHeadOptions(node: string, limits: string, child: string): Fields {
+  return {
+    driver: 'throttle',
+    'node-name': node,
+    'throttle-group': limits,
+    'read-only': true,
+    file: child,
+  };
 }

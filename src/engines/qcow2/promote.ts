@@ -37,8 +37,8 @@ export function promote(group: Group, pointId: PointId): Promise<void> {
       next = withVolume(next, volumeId, (v) => ({ ...addLayer(v, layer), name, sizeBytes }));
     }
     await group.save(next);
-    // Opened now so that `serve` finds it done; quick, since hosts wait for it.
-    if (entered.daemon) await openGraph(group, entered.daemon.qmp, next, 'quiet');
+    // So that `serve` finds it done: hosts wait for it.
+    if (entered.daemon) await openGraph(group, entered.daemon.qmp, next);
   });
 }
 

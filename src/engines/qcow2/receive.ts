@@ -22,6 +22,7 @@ import type { Group } from './group.ts';
 import { createLayers } from './layers.ts';
 import { closeServer, openServer } from './nbd-server.ts';
 import { layerNode, layerOptions, reopenOptions } from './nodes.ts';
+import type { LayerIo, LayerNode } from './nodes.ts';
 import {
   addLayer,
   findPoint,
@@ -159,10 +160,9 @@ async function openOverlays(
       addNode(
         qmp,
         layerOptions({
-          ...nodeOf(volume, io.direct),
+          ...nodeOf(volume, io),
           path: group.path(layerFile(volume.volumeId, volume.number)),
           readOnly: false,
-          aio: io.quiet,
         }),
       ),
     ),
@@ -174,18 +174,18 @@ async function openOverlays(
   });
   await reopenNodes(
     qmp,
-    sealed.map((volume) => reopenOptions({ ...nodeOf(volume, io.direct), readOnly: false })),
+    sealed.map((volume) => reopenOptions({ ...nodeOf(volume, io), readOnly: false })),
   );
 }
 
 function nodeOf(
   { key, number, base }: ReceivingVolume,
-  direct: boolean,
-): { readonly node: string; readonly backing: string | null; readonly direct: boolean } {
+  io: LayerIo,
+): Pick<LayerNode, 'node' | 'backing' | 'io'> {
   return {
     node: layerNode(key, number),
     backing: base === undefined ? null : layerNode(key, base),
-    direct,
+    io,
   };
 }
 
@@ -200,12 +200,10 @@ export function completePoint(group: Group, pointId: PointId): Promise<void> {
     const { qmp } = daemon;
     // The server goes on listening: the next point comes soon, and without an export it offers nothing.
     await closeExportsOf(qmp, RECEIVING_EXPORT);
-    const { direct } = await group.site.io();
+    const io = await group.site.io();
     await reopenNodes(
       qmp,
-      receiving.volumes.map((volume) =>
-        reopenOptions({ ...nodeOf(volume, direct), readOnly: true }),
-      ),
+      receiving.volumes.map((volume) => reopenOptions({ ...nodeOf(volume, io), readOnly: true })),
     );
     await group.save(completed(record, receiving, group.site.options.clock.now()));
   });

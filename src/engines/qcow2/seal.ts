@@ -13,10 +13,8 @@ import type { SealedPoint } from '../../ports/engine.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { addNode } from '../qmp/commands.ts';
 import { QmpTimeout } from '../qmp/errors.ts';
-import { queryExports } from '../qmp/queries.ts';
 import type { Daemon } from './daemon.ts';
 import { enterRunning } from './enter.ts';
-import { HOST_EXPORT } from './exports.ts';
 import { allOf } from './graph.ts';
 import type { Group } from './group.ts';
 import { createLayers } from './layers.ts';
@@ -98,7 +96,6 @@ async function openOverlays(
   volumes: readonly VolumeRecord[],
 ): Promise<void> {
   const io = await group.site.io();
-  const served = (await queryExports(qmp)).some(({ id }) => id.startsWith(HOST_EXPORT));
   await allOf(
     volumes.map(({ volumeId, key, nextLayer }) => {
       const options = layerOptions({
@@ -106,9 +103,7 @@ async function openOverlays(
         path: group.path(layerFile(volumeId, nextLayer)),
         backing: null,
         readOnly: false,
-        // Behind a fence nobody writes it, and a handover waits for it.
-        aio: served ? io.active : io.quiet,
-        direct: io.direct,
+        io,
       });
       return addNode(qmp, options);
     }),

@@ -4,7 +4,7 @@ import { queryJobs } from '../qmp/queries.ts';
 import type { Daemon } from './daemon.ts';
 import { deleteNodes, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
-import { gatheredNode, linkNode, sendHeadNode, targetNode } from './nodes.ts';
+import { gatheredNode, linkNode, sendHeadNode } from './nodes.ts';
 import { gatheredFile } from './record.ts';
 import type { GroupRecord } from './record.ts';
 import { rm } from 'node:fs/promises';
@@ -20,7 +20,7 @@ export function sendNodes({ sending, volumes }: GroupRecord): readonly string[] 
 }
 
 function nodesOf({ key }: { readonly key: number }): readonly string[] {
-  return [sendHeadNode(key), targetNode(key), linkNode(key), gatheredNode(key)];
+  return [sendHeadNode(key), linkNode(key), gatheredNode(key)];
 }
 
 /**

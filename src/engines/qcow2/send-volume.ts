@@ -17,7 +17,6 @@ import {
   layerOptions,
   linkNode,
   sendHeadNode,
-  targetNode,
 } from './nodes.ts';
 import { gatheredFile, layerFile } from './record.ts';
 import { GATHER_JOB, SEND_JOB, SEND_LIMIT, SEND_TLS, cutLink } from './send-end.ts';
@@ -39,7 +38,7 @@ export function gatherJob({ key }: VolumeSend): string {
 /** Credentials and the limit, which all volumes share. A repeat changes the limit. */
 export async function prepareLink(group: Group, qmp: QmpClient, request: SendPoint): Promise<void> {
   const objects = await queryObjects(qmp);
-  const limits = { 'bps-write': request.bytesPerSecond ?? 0 };
+  const limits = { 'bps-read': request.bytesPerSecond ?? 0 };
   if (objects.includes(SEND_LIMIT)) {
     await qmp.execute('qom-set', {
       path: `/objects/${SEND_LIMIT}`,
@@ -74,22 +73,13 @@ export async function startVolume(
   if (volume.mode === 'gathered' && !(await isGathered(group, qmp, graph, volume))) return;
   const { key } = volume;
   if (!graph.nodes.has(linkNode(key))) await openLink(group, qmp, request, volume);
-  if (!graph.nodes.has(targetNode(key))) {
-    await addNode(qmp, {
-      driver: 'throttle',
-      'node-name': targetNode(key),
-      'throttle-group': SEND_LIMIT,
-      file: linkNode(key),
-      discard: 'unmap',
-    });
-  }
   if (!graph.nodes.has(sendHeadNode(key))) {
-    await addNode(qmp, jobHeadOptions(sendHeadNode(key), sourceNode(volume)));
+    await addNode(qmp, jobHeadOptions(sendHeadNode(key), SEND_LIMIT, sourceNode(volume)));
   }
   await qmp.execute('blockdev-mirror', {
     'job-id': sendJob(volume),
     device: sendHeadNode(key),
-    target: targetNode(key),
+    target: linkNode(key),
     sync: volume.mode === 'everything' ? 'full' : 'top',
     granularity: GRANULARITY_BYTES,
     'on-source-error': 'report',
@@ -117,15 +107,8 @@ async function isGathered(
     const path = group.path(gatheredFile(volumeId));
     await rm(path, { force: true });
     await createLayerFile({ path, sizeBytes, backingFile: layerFile(volumeId, layer) });
-    const { quiet, direct } = await group.site.io();
-    const opened = {
-      node,
-      path,
-      backing: layerNode(key, layer),
-      readOnly: false,
-      aio: quiet,
-      direct,
-    };
+    const io = await group.site.io();
+    const opened = { node, path, backing: layerNode(key, layer), readOnly: false, io };
     await addNode(qmp, layerOptions(opened));
   }
   await qmp.execute('block-stream', {

@@ -60,7 +60,7 @@ export async function fenceDaemon(
 
 /** Writes out what the layers' caches hold: a write may be acknowledged before its metadata is. */
 async function flushPresent(group: Group, qmp: QmpClient, record: GroupRecord): Promise<void> {
-  const { direct } = await group.site.io();
+  const io = await group.site.io();
   const options = presentVolumes(record).map((volume) => {
     const active = activeLayer(volume);
     const below = layerBelow(volume, volume.layers.length - 1);
@@ -68,7 +68,7 @@ async function flushPresent(group: Group, qmp: QmpClient, record: GroupRecord): 
       node: layerNode(volume.key, active?.number ?? 0),
       backing: below ? layerNode(volume.key, below.number) : null,
       readOnly: false,
-      direct,
+      io,
     });
   });
   await reopenNodes(qmp, options);

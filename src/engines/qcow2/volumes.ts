@@ -39,7 +39,7 @@ export function createVolume(group: Group, spec: VolumeSpec): Promise<void> {
       volumes: [...record.volumes, volume],
     });
     const io = await group.site.io();
-    if (daemon) await openVolume(group, daemon.qmp, volume, freshContext(io, io.active));
+    if (daemon) await openVolume(group, daemon.qmp, volume, freshContext(io));
   });
 }
 
