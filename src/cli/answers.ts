@@ -106,7 +106,7 @@ export interface Point {
   readonly sequence: number;
   readonly sealedAt: string;
   readonly commonAt?: string;
-  readonly volumes: readonly { readonly name: string }[];
+  readonly volumes: readonly { readonly volumeId: string; readonly name: string }[];
 }
 
 export interface Peer extends Named {
@@ -125,6 +125,24 @@ export interface Preflight {
   readonly lostBytes: number;
   readonly expectedSeconds?: number;
   readonly newestPointAgeSeconds?: number;
+}
+
+export interface FailoverPreflight {
+  readonly point?: Point;
+  readonly pointAgeSeconds?: number;
+  readonly newerPoints: number;
+  readonly blockedBy: readonly string[];
+  readonly warnings: readonly string[];
+  readonly confirmation?: string;
+}
+
+export interface Fork extends Named {
+  readonly groupId: string;
+  readonly siteId: string;
+  readonly origin: string;
+  readonly allocatedBytes: number;
+  readonly setAsideAt: string;
+  readonly expiresAt: string;
 }
 
 export interface HostBundle {

@@ -4,10 +4,13 @@ import type { Bridges } from './attach-command.ts';
 import { completionScript, shells } from './completion.ts';
 import { addEventsCommand } from './events-command.ts';
 import { EXIT_CODES_HELP, exitCodeOf } from './exit-codes.ts';
+import { addForkCommands } from './fork-commands.ts';
 import { addGroupCommands } from './group-commands.ts';
 import { addHostCommands, addMappingCommands } from './host-commands.ts';
 import { addJobCommands } from './job-commands.ts';
+import { addMoveCommands } from './move-commands.ts';
 import { addPeerCommands } from './peer-commands.ts';
+import { addPointCommands } from './point-commands.ts';
 import { addSessionCommands } from './session-commands.ts';
 import { addSiteCommands } from './site-commands.ts';
 import type { Terminal } from './terminal.ts';
@@ -42,16 +45,15 @@ export function buildProgram({ terminal, bridges }: ProgramParts): Command {
 
   const volume = noun(program, 'volume', 'make, grow, show and delete volumes', volumeExamples);
   addVolumeCommands(volume, terminal);
-  addMappingCommands(volume, 'volume', terminal);
-  addSessionCommands(volume, 'volume', terminal);
+  addVerbs(volume, 'volume', terminal);
 
   const group = noun(program, 'group', 'volumes that move together: protect, hand over', examples);
   addGroupCommands(group, terminal);
-  addMappingCommands(group, 'group', terminal);
-  addSessionCommands(group, 'group', terminal);
+  addVerbs(group, 'group', terminal);
 
   addHostCommands(noun(program, 'host', 'machines that attach volumes'), terminal);
   addPeerCommands(noun(program, 'peer', 'sites that this one is paired with'), terminal);
+  addForkCommands(noun(program, 'fork', 'histories that a failover set aside'), terminal);
   addJobCommands(noun(program, 'job', 'long requests: follow, look back, abort'), terminal);
   addUserCommands(noun(program, 'user', 'who may do what'), terminal);
   addSiteCommands(program, terminal);
@@ -96,6 +98,17 @@ export async function run(
   }
 }
 
+/** What groups, and volumes that stand alone, have in common. */
+function addVerbs(command: Command, name: 'group' | 'volume', terminal: Terminal): void {
+  addMappingCommands(command, name, terminal);
+  command.commandsGroup('Replication:');
+  addSessionCommands(command, name, terminal);
+  command.commandsGroup('Moving to the other site:');
+  addMoveCommands(command, name, terminal);
+  command.commandsGroup('Recovery points:');
+  addPointCommands(command, name, terminal);
+}
+
 function noun(program: Command, name: string, summary: string, help = ''): Command {
   return program.command(name).summary(summary).description(summary).addHelpText('after', help);
 }
@@ -117,4 +130,5 @@ Examples:
   baton volume create orders-data --size 10G --group orders
   baton group protect orders --to lyon --rpo 30s --watch
   baton group handover orders --dry-run
-  baton group handover orders --watch`;
+  baton group handover orders --watch
+  baton group failover orders --dry-run      when the other site is gone`;

@@ -1,16 +1,15 @@
-/** Replication and handover: the same verbs for a group and for a volume that stands alone. */
+/** Replication: the same verbs for a group and for a volume that stands alone. */
 import { setTimeout as passes } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { Job, Point, Preflight, Session } from './answers.ts';
+import type { Job, Session } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
 import type { Cli } from './cli.ts';
-import { JobFailed } from './exit-codes.ts';
 import { follow, request } from './follow-job.ts';
 import type { FollowOptions } from './follow-job.ts';
 import { longOptions } from './options.ts';
-import { parseSeconds, parseSize, sayInstant, saySeconds } from './quantities.ts';
+import { parseSeconds, parseSize, saySeconds } from './quantities.ts';
 import { sessionFacts } from './session-words.ts';
-import { facts, table } from './table.ts';
+import { facts } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
 interface Settings {
@@ -68,12 +67,13 @@ export function addSessionCommands(
     command
       .command(`unprotect ${owner}`)
       .summary('end the replication')
-      .option('--discard-copy', "delete the destination's copy, too"),
+      .option('--discard-copy', "delete the destination's copy, too")
+      .option('--force', 'although the other site does not answer'),
   ).action(
-    onSite<[string], { discardCopy?: boolean } & FollowOptions>(
+    onSite<[string], { discardCopy?: boolean; force?: boolean } & FollowOptions>(
       terminal,
-      async (cli, [name], { discardCopy = false, ...options }) => {
-        const path = `${pathOf(name)}/session?discardCopy=${discardCopy}`;
+      async (cli, [name], { discardCopy = false, force = false, ...options }) => {
+        const path = `${pathOf(name)}/session?discardCopy=${discardCopy}&force=${force}`;
         const copy = discardCopy ? 'its copy is deleted' : 'its copy stays at the destination';
         await request(cli, { method: 'DELETE', path }, options, () => {
           return `${noun} ${name} is not replicated any more; ${copy}\n`;
@@ -103,124 +103,15 @@ export function addSessionCommands(
   };
   change('pause', 'stop cycles until resumed; changes add up');
   change('resume', 'go on with cycles');
-  change('reprotect', 'replicate from the new holder, after a handover with --no-reverse');
-
   longOptions(
     command
-      .command(`handover ${owner}`)
-      .summary('pass it to its peer with no write lost')
-      .option('--to <peer>', 'the peer (default: the one it is replicated to)')
-      .option('--no-reverse', 'do not replicate back')
-      .option('--dry-run', 'say what it would do, and what is in the way'),
+      .command(`reprotect ${owner}`)
+      .summary('replicate from the new holder, after a failover or with --no-reverse'),
   ).action(
-    onSite<[string], HandoverOptions & FollowOptions>(terminal, (cli, [name], options) =>
-      handOver(cli, noun, name, `${pathOf(name)}/handover`, options),
-    ),
-  );
-
-  command
-    .command(`points ${owner}`)
-    .summary('list the recovery points at this site')
-    .action(
-      onSite<[string]>(terminal, async (cli, [name]) => {
-        const points = await cli.api.list<Point>(`${pathOf(name)}/points`);
-        print(cli, points, () => (points.length === 0 ? 'no recovery points\n' : tableOf(points)));
-      }),
-    );
-
-  command
-    .command(`hash ${owner} [point]`)
-    .summary('hash what a recovery point holds; equal at both sites')
-    .action(
-      onSite<[string, string | undefined]>(terminal, (cli, [name, point]) =>
-        hash(cli, pathOf(name), point),
-      ),
-    );
-}
-
-interface HandoverOptions {
-  readonly to?: string;
-  readonly reverse: boolean;
-  readonly dryRun?: boolean;
-}
-
-async function handOver(
-  cli: Cli,
-  noun: string,
-  name: string,
-  path: string,
-  { to, reverse, dryRun = false, ...options }: HandoverOptions & FollowOptions,
-): Promise<void> {
-  const body = { reverse, ...(to !== undefined && { to }) };
-  if (!dryRun) {
-    await request(cli, { method: 'POST', path, body }, options, ({ job }: { job: Job }) => {
-      const took = Date.parse(job.endedAt ?? job.startedAt) - Date.parse(job.startedAt);
-      return `${noun} ${name} was handed over in ${took} ms\n`;
-    });
-    return;
-  }
-  const { preflight } = await cli.api.ask<{ readonly preflight: Preflight }>({
-    method: 'POST',
-    path: `${path}?dryRun=true`,
-    body,
-  });
-  const { blockedBy, expectedSeconds, newestPointAgeSeconds, epoch } = preflight;
-  print(cli, preflight, () =>
-    facts([
-      ['possible now', blockedBy.length === 0 ? 'yes' : 'no'],
-      ...blockedBy.map((why) => ['in the way', why] as const),
-      ['lost writes', 'none: hosts are fenced before the last write moves'],
-      ['should take', expectedSeconds === undefined ? undefined : saySeconds(expectedSeconds)],
-      [
-        'copy is behind',
-        newestPointAgeSeconds === undefined ? undefined : saySeconds(newestPointAgeSeconds),
-      ],
-      ['epoch', `${epoch}, then ${epoch + 1}`],
-    ]),
-  );
-  if (blockedBy.length > 0) throw new JobFailed(`a handover is not possible now`);
-}
-
-function tableOf(points: readonly Point[]): string {
-  return table(
-    [
-      { heading: 'NUMBER', cell: ({ sequence }) => sequence, right: true },
-      { heading: 'SEALED', cell: ({ sealedAt }) => sayInstant(sealedAt) },
-      { heading: 'AT BOTH SITES', cell: ({ commonAt }) => commonAt && sayInstant(commonAt) },
-      { heading: 'VOLUMES', cell: ({ volumes }) => volumes.length, right: true },
-      { heading: 'ID', cell: ({ id }) => id },
-    ],
-    points,
-  );
-}
-
-/** Hashing reads all data: hours for a large group. */
-const HASH_TIMEOUT_MS = 24 * 60 * 60 * 1000;
-
-async function hash(cli: Cli, path: string, wanted: string | undefined): Promise<void> {
-  const points = await cli.api.list<Point>(`${path}/points`);
-  const point = wanted ?? points.findLast(({ commonAt }) => commonAt !== undefined)?.id;
-  if (point === undefined) throw new JobFailed('there is no recovery point that both sites have');
-  const answer = await cli.api.ask<{
-    readonly volumes: readonly { readonly volumeId: string; readonly hash: string }[];
-  }>({
-    method: 'POST',
-    path: `${path}/points/${segment(point)}/hash`,
-    timeoutMs: HASH_TIMEOUT_MS,
-  });
-  const names = new Map(
-    points
-      .flatMap(({ volumes }) => volumes as readonly { volumeId: string; name: string }[])
-      .map(({ volumeId, name }) => [volumeId, name]),
-  );
-  print(cli, answer, () =>
-    table(
-      [
-        { heading: 'VOLUME', cell: ({ volumeId }) => names.get(volumeId) ?? volumeId },
-        { heading: 'SHA-256 OF 4 MiB BLOCKS', cell: (volume) => volume.hash },
-      ],
-      answer.volumes,
-    ),
+    onSite<[string], FollowOptions>(terminal, async (cli, [name], options) => {
+      const asked = { method: 'POST', path: `${pathOf(name)}/session/reprotect` } as const;
+      await request(cli, asked, options, () => `${noun} ${name} is replicated from here\n`);
+    }),
   );
 }
 

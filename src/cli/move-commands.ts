@@ -1,0 +1,157 @@
+/** A group, or a volume that stands alone, passes to the other site: planned, or without it. */
+import type { Command } from 'commander';
+import type { FailoverPreflight, Job, Preflight } from './answers.ts';
+import { onSite, print, segment } from './cli.ts';
+import type { Cli } from './cli.ts';
+import { JobFailed } from './exit-codes.ts';
+import { request } from './follow-job.ts';
+import type { FollowOptions } from './follow-job.ts';
+import { longOptions } from './options.ts';
+import { sayInstant, saySeconds } from './quantities.ts';
+import { facts } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+interface HandoverOptions {
+  readonly to?: string;
+  readonly reverse: boolean;
+  readonly dryRun?: boolean;
+}
+
+interface FailoverOptions {
+  readonly point?: string;
+  readonly confirm?: string;
+  readonly dryRun?: boolean;
+}
+
+export function addMoveCommands(
+  command: Command,
+  noun: 'group' | 'volume',
+  terminal: Terminal,
+): void {
+  const pathOf = (name: string): string => `/${noun}s/${segment(name)}`;
+
+  longOptions(
+    command
+      .command(`handover <${noun}>`)
+      .summary('pass it to its peer with no write lost')
+      .option('--to <peer>', 'the peer (default: the one it is replicated to)')
+      .option('--no-reverse', 'do not replicate back')
+      .option('--dry-run', 'say what it would do, and what is in the way'),
+  ).action(
+    onSite<[string], HandoverOptions & FollowOptions>(terminal, async (cli, [name], options) => {
+      const { to, reverse, dryRun = false, ...following } = options;
+      const path = `${pathOf(name)}/handover`;
+      const body = { reverse, ...(to !== undefined && { to }) };
+      if (dryRun) await dryHandover(cli, path, body);
+      else {
+        const asked = { method: 'POST', path, body } as const;
+        await request<{ job: Job }>(cli, asked, following, ({ job }) =>
+          sayHandover(noun, name, job),
+        );
+      }
+    }),
+  );
+
+  longOptions(
+    command
+      .command(`failover <${noun}>`)
+      .summary('take it without the other site, on its newest complete point')
+      .option('--point <id>', 'on this point; later ones are set aside')
+      .option('--dry-run', 'say what would be lost, and print the confirmation')
+      .option('--confirm <token>', 'what --dry-run printed: you have seen what is lost'),
+  ).action(
+    onSite<[string], FailoverOptions & FollowOptions>(terminal, async (cli, [name], options) => {
+      const { point, confirm, dryRun = false, ...following } = options;
+      const path = `${pathOf(name)}/failover`;
+      const body = {
+        ...(point !== undefined && { point }),
+        ...(confirm !== undefined && { confirmation: confirm }),
+      };
+      if (dryRun) await dryFailover(cli, path, body);
+      else {
+        await request(cli, { method: 'POST', path, body }, following, () =>
+          [
+            `${noun} ${name} is held here; what the other site wrote since is set aside there`,
+            `when it is back: baton ${noun} reprotect ${name}\n`,
+          ].join('\n'),
+        );
+      }
+    }),
+  );
+
+  command
+    .command(`acknowledge <${noun}>`)
+    .summary('somebody has seen that it was taken by force')
+    .action(
+      onSite<[string]>(terminal, async (cli, [name]) => {
+        await cli.api.ask({ method: 'POST', path: `${pathOf(name)}/failover/acknowledge` });
+        print(
+          cli,
+          { acknowledged: name },
+          () => `${noun} ${name} is not shown as forced any more\n`,
+        );
+      }),
+    );
+}
+
+/** How long it took, and how long hosts could not write. */
+function sayHandover(noun: string, name: string, job: Job): string {
+  const { startedAt, endedAt = startedAt, steps } = job;
+  const fenced = steps.find((step) => step.name === 'fence');
+  const taken = steps.find((step) => step.name === 'take');
+  const waited =
+    fenced === undefined || taken === undefined
+      ? ''
+      : `; hosts waited ${Date.parse(taken.startedAt) + Math.round(taken.durationMs) - Date.parse(fenced.startedAt)} ms`;
+  const tookMs = Date.parse(endedAt) - Date.parse(startedAt);
+  return `${noun} ${name} was handed over in ${tookMs} ms${waited}\n`;
+}
+
+async function dryHandover(cli: Cli, path: string, body: object): Promise<void> {
+  const { preflight } = await dryRun<Preflight>(cli, path, body);
+  const { blockedBy, expectedSeconds, newestPointAgeSeconds, epoch } = preflight;
+  print(cli, preflight, () =>
+    facts([
+      ...possible(blockedBy),
+      ['lost writes', 'none: hosts are fenced before the last write moves'],
+      ['should take', expectedSeconds === undefined ? undefined : saySeconds(expectedSeconds)],
+      [
+        'copy is behind',
+        newestPointAgeSeconds === undefined ? undefined : saySeconds(newestPointAgeSeconds),
+      ],
+      ['epoch', `${epoch}, then ${epoch + 1}`],
+    ]),
+  );
+  if (blockedBy.length > 0) throw new JobFailed('a handover is not possible now');
+}
+
+async function dryFailover(cli: Cli, path: string, body: object): Promise<void> {
+  const { preflight } = await dryRun<FailoverPreflight>(cli, path, body);
+  const { blockedBy, warnings, point, pointAgeSeconds = 0, newerPoints, confirmation } = preflight;
+  print(cli, preflight, () =>
+    facts([
+      ...possible(blockedBy),
+      ...warnings.map((warning) => ['warning', warning] as const),
+      ['stands on', point && `point ${point.sequence} of ${sayInstant(point.sealedAt)}`],
+      ['lost writes', point && `those of the last ${saySeconds(pointAgeSeconds)}`],
+      ['set aside', newerPoints > 0 ? `${newerPoints} newer point(s) at this site` : undefined],
+      ['confirmation', confirmation && `--confirm ${confirmation}`],
+    ]),
+  );
+  if (blockedBy.length > 0) throw new JobFailed('a failover is not possible now');
+}
+
+function dryRun<Answer>(
+  { api }: Cli,
+  path: string,
+  body: object,
+): Promise<{ readonly preflight: Answer }> {
+  return api.ask({ method: 'POST', path: `${path}?dryRun=true`, body });
+}
+
+function possible(blockedBy: readonly string[]): readonly (readonly [string, string])[] {
+  return [
+    ['possible now', blockedBy.length === 0 ? 'yes' : 'no'],
+    ...blockedBy.map((why) => ['in the way', why] as const),
+  ];
+}
