@@ -38,6 +38,8 @@ export interface MemoryEngineOptions {
   readonly network: MemoryNetwork;
   readonly clock: Clock;
   readonly totalBytes?: number;
+  /** Awaited before each block of a send; may throw `LinkFailure`. Absent: others get their turn. */
+  readonly beforeBlock?: (target: ReceivingTarget) => Promise<void>;
 }
 
 const FIRST_PORT = 10_900;
@@ -146,8 +148,22 @@ export class MemoryEngine implements Engine {
     const point = needPoint(group, request.pointId);
     const base =
       request.basePointId === undefined ? undefined : needPoint(group, request.basePointId);
-    const { network } = this.#options;
-    return sendOverMemory(plane, request, watch, { network, point, base });
+    const { network, beforeBlock } = this.#options;
+    const before = group.sent;
+    const isSent =
+      before?.pointId === request.pointId &&
+      before.basePointId === request.basePointId &&
+      before.targetInstance === request.target.instance;
+    if (isSent) return before.result;
+    const result = await sendOverMemory(plane, request, watch, {
+      network,
+      point,
+      base,
+      ...(beforeBlock && { beforeBlock }),
+    });
+    const { pointId, basePointId, target } = request;
+    group.sent = { pointId, basePointId, targetInstance: target.instance, result };
+    return result;
   }
 
   async cancelSend(groupId: GroupId): Promise<void> {
@@ -162,9 +178,8 @@ export class MemoryEngine implements Engine {
     if (group.present !== undefined) {
       throw new Failure(`group ${groupId} has a present: it cannot receive`);
     }
-    if (findPoint(group, pointId)) {
-      throw new Failure(`group ${groupId}: point ${pointId} is here already`);
-    }
+    const known = findPoint(group, pointId);
+    if (known !== undefined) return this.#targetOf(group, known.receivedBy ?? '', volumes);
     const base = basePointId === undefined ? undefined : needPoint(group, basePointId);
     if (base !== undefined && group.points.at(-1) !== base) {
       throw new Failure(`group ${groupId}: points after ${basePointId} must be set aside first`);
@@ -180,14 +195,7 @@ export class MemoryEngine implements Engine {
       const instance = `${plane.instance}/${this.#places}`;
       plane.receiving = { request, instance, content: new Map(content) };
     }
-    const { instance } = plane.receiving ?? plane;
-    return {
-      host: this.#options.host,
-      port: group.port,
-      tlsName: this.#options.siteId,
-      instance,
-      exports: volumes.map(({ volumeId }) => ({ volumeId, exportName: exportName(volumeId) })),
-    };
+    return this.#targetOf(group, (plane.receiving ?? plane).instance, volumes);
   }
 
   async completePoint(groupId: GroupId, pointId: PointId): Promise<void> {
@@ -197,10 +205,10 @@ export class MemoryEngine implements Engine {
     if (group?.plane === undefined || receiving?.request.pointId !== pointId) {
       return refuse({ code: 'point_missing', groupId, pointId });
     }
-    const { content } = receiving;
+    const { content, instance } = receiving;
     const volumes = [...content.values()].map(specOf);
     const sealed = { pointId, sealedAt: this.#options.clock.now(), pauseMs: 0, volumes };
-    group.points = [...group.points, { sealed, content }];
+    group.points = [...group.points, { sealed, content, receivedBy: instance }];
     group.plane.receiving = undefined;
   }
 
@@ -358,6 +366,25 @@ export class MemoryEngine implements Engine {
     return volume.blocks.get(block) ?? new Uint8Array(BLOCK_BYTES);
   }
 
+  /** All that is kept of a group, for whoever checks it; not to be changed. */
+  held(groupId: GroupId): MemoryGroup | undefined {
+    return this.#groups.get(groupId);
+  }
+
+  #targetOf(
+    { port }: MemoryGroup,
+    instance: string,
+    volumes: readonly VolumeSpec[],
+  ): ReceivingTarget {
+    return {
+      host: this.#options.host,
+      port,
+      tlsName: this.#options.siteId,
+      instance,
+      exports: volumes.map(({ volumeId }) => ({ volumeId, exportName: exportName(volumeId) })),
+    };
+  }
+
   #newGroup(groupId: GroupId): MemoryGroup {
     const taken = new Set([...this.#groups.values()].map(({ port }) => port));
     let port = FIRST_PORT;
@@ -368,6 +395,7 @@ export class MemoryEngine implements Engine {
       present: undefined,
       points: [],
       forks: [],
+      sent: undefined,
       plane: undefined,
     };
     this.#groups.set(groupId, group);

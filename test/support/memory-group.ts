@@ -10,12 +10,23 @@ export interface MemoryGroup {
   /** Oldest first. */
   points: readonly MemoryPoint[];
   forks: readonly MemoryFork[];
+  /** The last send that got all through: known also when its process is gone. */
+  sent: FinishedSend | undefined;
   plane: DataPlane | undefined;
+}
+
+export interface FinishedSend {
+  readonly pointId: PointId;
+  readonly basePointId: PointId | undefined;
+  readonly targetInstance: string;
+  readonly result: SentPoint;
 }
 
 export interface MemoryPoint {
   readonly sealed: SealedPoint;
   readonly content: GroupContent;
+  /** The place through which it came; absent where it was sealed. */
+  readonly receivedBy?: string;
 }
 
 export interface MemoryFork {

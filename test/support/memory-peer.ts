@@ -38,18 +38,21 @@ export function noTrouble(): PeerTrouble {
   };
 }
 
+/** Brings a message to the other site, has it handled there, and brings the answer back. */
+export type CarryMessage = <Request, Answer>(
+  message: PeerMessage,
+  to: SiteId,
+  request: Request,
+  handle: (ports: AppPorts, request: Request) => Promise<Answer>,
+) => Promise<Answer>;
+
 /** The other sites' use cases, called directly; what passes between goes through JSON. */
 export function memoryPeer(
   from: SiteId,
   find: (to: SiteId) => AppPorts | undefined,
   trouble: PeerTrouble,
 ): PeerProtocol {
-  const call = async <Request, Answer>(
-    message: PeerMessage,
-    to: SiteId,
-    request: Request,
-    handle: (ports: AppPorts, request: Request) => Promise<Answer>,
-  ): Promise<Answer> => {
+  return peerOver(from, async (message, to, request, handle) => {
     await trouble.hold(message);
     const ports = find(to);
     if (trouble.down || trouble.lostBefore.has(message) || ports === undefined) {
@@ -58,8 +61,11 @@ export function memoryPeer(
     const answer = await answerOf(() => handle(ports, overTheWire(request)));
     if (trouble.lostAfter.has(message)) silent(to, `the answer to ${message} was lost`);
     return overTheWire(answer);
-  };
+  });
+}
 
+/** What each message does at the other site, by whatever way it gets there. */
+export function peerOver(from: SiteId, call: CarryMessage): PeerProtocol {
   return {
     heartbeat: (to, beat) =>
       call('heartbeat', to, beat, async (ports, theirs) => {
@@ -89,7 +95,7 @@ function silent(siteId: SiteId, detail: string): never {
 }
 
 /** A refusal crosses the wire as its facts; anything else says only that it went wrong there. */
-async function answerOf<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+export async function answerOf<Answer>(work: () => Promise<Answer>): Promise<Answer> {
   try {
     return await work();
   } catch (error) {
@@ -98,6 +104,6 @@ async function answerOf<Answer>(work: () => Promise<Answer>): Promise<Answer> {
   }
 }
 
-function overTheWire<T>(value: T): T {
+export function overTheWire<T>(value: T): T {
   return value === undefined ? value : (JSON.parse(JSON.stringify(value)) as T);
 }

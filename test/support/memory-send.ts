@@ -9,6 +9,7 @@ export interface MemorySend {
   readonly network: MemoryNetwork;
   readonly point: MemoryPoint;
   readonly base: MemoryPoint | undefined;
+  readonly beforeBlock?: (target: SendPoint['target']) => Promise<void>;
 }
 
 interface Piece {
@@ -22,7 +23,7 @@ export async function sendOverMemory(
   plane: DataPlane,
   request: SendPoint,
   { onProgress, signal }: SendWatch,
-  { network, point, base }: MemorySend,
+  { network, point, base, beforeBlock = () => turn() }: MemorySend,
 ): Promise<SentPoint> {
   signal.throwIfAborted();
   const sending = goOnOrRestart(plane, request);
@@ -33,7 +34,12 @@ export async function sendOverMemory(
   );
   const totalBytes = sending.sentBytes + left.length * BLOCK_BYTES;
   for (const { volumeId, block, bytes } of left) {
-    await turn();
+    // A silent link holds a block for as long as it likes; who ends the send does not wait for it.
+    await Promise.race([
+      beforeBlock(request.target),
+      aborted(signal),
+      aborted(sending.cancel.signal),
+    ]);
     signal.throwIfAborted();
     sending.cancel.signal.throwIfAborted();
     network.carry(request.target, volumeId, block, bytes);
@@ -49,6 +55,13 @@ export async function sendOverMemory(
     wholeVolumes: request.basePointId === undefined ? [] : wholeVolumes,
   };
   return sending.sent;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  return promise;
 }
 
 /** An earlier attempt counts as long as both data planes that knew of it live. */
