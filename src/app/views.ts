@@ -5,12 +5,14 @@ import type { Host } from '../domain/host.ts';
 import type { GroupId, Instant, SagaId, SessionId, SiteId, VolumeId } from '../domain/ids.ts';
 import { newestCommon, bySequence } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
+import { cyclesByItself } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
 import type { SagaProgress, SagaRecord } from '../domain/saga-record.ts';
 import type { LinkState, Peer, Site } from '../domain/site.ts';
 import type { Volume } from '../domain/volume.ts';
 import type { GroupInspection, Space } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
+import { allSagas } from '../sagas/all.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
 
@@ -141,13 +143,20 @@ export function listJobs(
 ): Promise<readonly SagaRecord[]> {
   return store.read(async (tx) => {
     const jobs = await tx.sagas.where({ ...(groupId && { groupId }), ...(kind && { kind }) });
-    return jobs.toReversed();
+    return jobs.toReversed().map(viewJob);
   });
 }
 
 /** @throws Refusal `not_found` */
 export function showJob({ store }: Pick<Deps, 'store'>, id: SagaId): Promise<SagaRecord> {
-  return store.read((tx) => tx.sagas.need(id));
+  return store.read(async (tx) => viewJob(await tx.sagas.need(id)));
+}
+
+/** The store knows the running step only once it has failed; whoever watches wants it before. */
+function viewJob(job: SagaRecord): SagaRecord {
+  if (job.state !== 'running' || job.doing !== undefined) return job;
+  const parts = allSagas.find(({ kind }) => kind === job.kind)?.parts;
+  return { ...job, doing: parts?.[job.steps.length]?.name };
 }
 
 async function viewVolume(
@@ -200,7 +209,7 @@ async function viewSession(
     rpoNowSeconds,
     rpoMet: rpoNowSeconds !== undefined && rpoNowSeconds <= session.rpoSeconds,
     progress: cycle?.progress,
-    nextCycleAt: session.role === 'source' ? nextCycleAt(session, points) : undefined,
+    nextCycleAt: cyclesByItself(session) ? nextCycleAt(session, points) : undefined,
     link: await tx.links.get(session.peerId),
   };
 }

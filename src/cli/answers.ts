@@ -1,10 +1,5 @@
 /** The native API's answers, as far as commands read them. Programs get all of them with `-o json`. */
 
-export interface Page<Item> {
-  readonly items: readonly Item[];
-  readonly total: number;
-}
-
 export interface Named {
   readonly id: string;
   readonly name: string;

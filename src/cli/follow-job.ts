@@ -33,7 +33,7 @@ export async function request<Answer extends { readonly job: Job }>(
 ): Promise<void> {
   const answer = await cli.api.ask<Answer>({
     ...asked,
-    path: withWait(asked.path, wait ? WATCH_SECONDS : 0),
+    path: withWait(asked.path, wait && !watch ? WAIT_SECONDS : 0),
     timeoutMs: TIMEOUT_MS,
   });
   if (!wait) {
