@@ -9,7 +9,8 @@ import { deleteNodes, expectedNodes, openGraph, ownNodes, readGraph } from './gr
 import type { Group } from './group.ts';
 import { MERGE_JOB } from './merge-job.ts';
 import { settleSealing } from './seal-outcome.ts';
-import { endSend, sendNodes } from './send-end.ts';
+import { endSend } from './send-end.ts';
+import { isMergeHead, isSendNode } from './nodes.ts';
 import type { GroupRecord } from './record.ts';
 
 export interface Entered {
@@ -73,11 +74,15 @@ async function putInOrder(
     strays.map(({ id }) => id),
   );
   const graph = await readGraph(qmp);
-  const expected = new Set([...expectedNodes(record), ...sendNodes(record)]);
+  const expected = expectedNodes(record);
+  const isWanted = (name: string): boolean =>
+    expected.has(name) ||
+    (isSendNode(name) && record.sending !== undefined) ||
+    (isMergeHead(name) && merging);
   await deleteNodes(
     qmp,
     graph,
-    ownNodes(graph).filter((name) => !expected.has(name)),
+    ownNodes(graph).filter((name) => !isWanted(name)),
   );
   await openGraph(group, qmp, record);
 }

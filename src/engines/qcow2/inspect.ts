@@ -9,7 +9,7 @@ import type { Group } from './group.ts';
 import { allocatedBytes } from './layer-file.ts';
 import { layerFile } from './record.ts';
 import type { GroupRecord, VolumeRecord } from './record.ts';
-import { GATHER_JOB, SEND_JOB } from './send-end.ts';
+import { GATHER_JOB, SEND_JOB } from './send-plan.ts';
 
 type OfDaemon = Pick<
   GroupInspection,

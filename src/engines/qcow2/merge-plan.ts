@@ -30,9 +30,17 @@ export interface MergeFacts {
   readonly bytes: ReadonlyMap<number, number>;
 }
 
+/** A merge looks at the whole volume, for 10 s where that is 1 TiB: one of this size is worth it… */
+const WORTH_ONE_LAYER_BYTES = 64 * 1024 * 1024 * 1024;
+/** …a larger one only for several layers, but never for more than these, */
+const WAIT_FOR_LAYERS = 8;
+/** and not when the chain is long anyway. */
+const LONG_CHAIN = 12;
+
 /** @returns the next step for this volume, or undefined when all is merged that should be */
 export function nextMerge(volume: VolumeRecord, facts: MergeFacts): MergeStep | undefined {
   const { layers } = volume;
+  if (!isWorthIt(volume)) return undefined;
   for (let first = 0; first < layers.length; first += 1) {
     const run = expendableFrom(volume, first);
     const above = layers[first + run.length];
@@ -42,6 +50,12 @@ export function nextMerge(volume: VolumeRecord, facts: MergeFacts): MergeStep | 
     first += run.length - 1;
   }
   return undefined;
+}
+
+function isWorthIt({ layers, sizeBytes }: VolumeRecord): boolean {
+  const expendable = layers.slice(0, -1).filter(({ seals }) => seals === undefined).length;
+  const wanted = Math.min(Math.ceil(sizeBytes / WORTH_ONE_LAYER_BYTES), WAIT_FOR_LAYERS);
+  return expendable >= wanted || layers.length > LONG_CHAIN;
 }
 
 /** Adjacent layers from this place on that seal nothing, within one chain. */

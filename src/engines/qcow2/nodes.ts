@@ -3,8 +3,8 @@
  *
  *   export ─▶ v3 (head, throttle) ─▶ v3-2 (active) ─▶ v3-1 (sealed) ─▶ v3-0 (sealed)
  *                                                      ▲
- *           v3.n (NBD) ◀─ mirror ◀─ v3.s (send head) ──┘
- *                         commit ◀─ v3.m (merge head, over any layer)
+ *           v3.n (NBD) ◀─ mirror ◀─ v3-1.s (send head) ┘
+ *                         commit ◀─ v3.m (merge head, over any layer); v3.g: gathered layers
  *
  * The head is a filter that never moves: block jobs look through it, everything changes beneath.
  * Heads for jobs give them the root node that they want, off the hosts' way.
@@ -37,8 +37,8 @@ export function headNode(key: number): string {
   return `v${key}`;
 }
 
-export function sendHeadNode(key: number): string {
-  return `v${key}.s`;
+export function sendHeadNode(source: string): string {
+  return `${source}.s`;
 }
 
 export function linkNode(key: number): string {
@@ -52,6 +52,15 @@ export function mergeHeadNode(key: number): string {
 /** A layer of its own that gathers several layers for a send. */
 export function gatheredNode(key: number): string {
   return `v${key}.g`;
+}
+
+export function isMergeHead(name: string): boolean {
+  return name.endsWith('.m');
+}
+
+/** A node that only a send has. */
+export function isSendNode(name: string): boolean {
+  return /\.[sng]$/.test(name);
 }
 
 export function fileNode(node: string): string {

@@ -1,25 +1,32 @@
 import type { VolumeId } from '../../domain/ids.ts';
 import { Failure } from '../../domain/refusal.ts';
 import type { SendPoint } from '../../ports/engine.ts';
+import { gatheredNode, layerNode } from './nodes.ts';
 import { sealedLayer } from './record.ts';
-import type { GroupRecord, PointRecord, VolumeRecord } from './record.ts';
+import type { GroupRecord, Layer, PointRecord, VolumeRecord } from './record.ts';
 
-/**
- * What travels of a volume: the blocks of one layer, those of several layers gathered into one
- * first, or everything the volume reads as.
- */
-export type SendMode = 'layer' | 'gathered' | 'everything';
+export const SEND_JOB = 'send-';
+export const GATHER_JOB = 'gather-';
 
+/** How a volume travels: copies that follow each other, each a job whose id tells it. */
 export interface VolumeSend {
   readonly volumeId: VolumeId;
   readonly key: number;
   readonly exportName: string;
-  readonly mode: SendMode;
-  /** Number of the layer that seals the point. */
-  readonly layer: number;
-  /** Number of the layer that seals the base point. */
-  readonly base: number | undefined;
   readonly sizeBytes: number;
+  readonly copies: readonly Copy[];
+  /** Layers above this one are gathered first, so that a block of several travels once. */
+  readonly gatheredOn: number | undefined;
+  /** All of it travels because the base lacks it. */
+  readonly isWhole: boolean;
+}
+
+export interface Copy {
+  readonly jobId: string;
+  readonly source: string;
+  readonly into: 'target' | 'gathered';
+  /** `top`: the blocks of that layer; `full`: all that can be read there, zeros too. */
+  readonly sync: 'top' | 'full';
 }
 
 export function planSend(
@@ -33,38 +40,59 @@ export function planSend(
     if (!volume || !exported) {
       throw new Failure(`group ${groupId}: the target has no place for volume ${volumeId}`);
     }
+    const { key } = volume;
     const { exportName } = exported;
-    return {
-      volumeId,
-      key: volume.key,
-      exportName,
-      sizeBytes,
-      ...chooseMode(volume, point, basePointId),
-    };
+    return { volumeId, key, exportName, sizeBytes, ...planVolume(volume, point, basePointId) };
   });
 }
 
-function chooseMode(
+function planVolume(
   volume: VolumeRecord,
   { pointId }: PointRecord,
   basePointId: SendPoint['basePointId'],
-): Pick<VolumeSend, 'mode' | 'layer' | 'base'> {
-  const { layers, volumeId } = volume;
-  const layer = sealedLayer(volume, pointId);
-  if (!layer) throw new Failure(`volume ${volumeId}: no layer seals point ${pointId}`);
-  const at = layers.indexOf(layer);
-  const base = basePointId === undefined ? undefined : sealedLayer(volume, basePointId);
-  const above = base ? layers.indexOf(base) + 1 : 0;
-  if (above > at)
+): Pick<VolumeSend, 'copies' | 'gatheredOn' | 'isWhole'> {
+  const { key, layers, volumeId } = volume;
+  const sealed = sealedLayer(volume, pointId);
+  if (!sealed) throw new Failure(`volume ${volumeId}: no layer seals point ${pointId}`);
+  const upTo = layers.slice(0, layers.indexOf(sealed) + 1);
+  const chain = upTo.slice(
+    Math.max(
+      0,
+      upTo.findLastIndex(({ isRoot }) => isRoot),
+    ),
+  );
+  if (basePointId === undefined) {
+    // The place is empty: what no layer holds reads as zeros on both sides.
+    return { copies: chain.map((l) => send(key, l)), gatheredOn: undefined, isWhole: true };
+  }
+  const everything = { copies: [{ ...send(key, sealed), sync: 'full' } as const] };
+  const base = sealedLayer(volume, basePointId);
+  // The base may hold the volume there all the same, from before it left this group and came back.
+  if (!base) return { ...everything, gatheredOn: undefined, isWhole: true };
+  if (!upTo.includes(base) || base === sealed) {
     throw new Failure(`volume ${volumeId}: point ${basePointId} is not below ${pointId}`);
-  const between = layers.slice(above, at + 1);
-  const found = { layer: layer.number, base: base?.number };
-  if (!base) return { ...found, mode: isAlone(volume, at) ? 'layer' : 'everything' };
-  if (between.some(({ isRoot }) => isRoot)) return { ...found, mode: 'everything' };
-  return { ...found, mode: between.length === 1 ? 'layer' : 'gathered' };
+  }
+  const between = upTo.slice(upTo.indexOf(base) + 1);
+  // The place stands on the base, and the point does not: all of it is written over.
+  if (!chain.includes(base)) return { ...everything, gatheredOn: undefined, isWhole: false };
+  if (between.length === 1) {
+    return { copies: [send(key, sealed)], gatheredOn: undefined, isWhole: false };
+  }
+  const copies = [...between.map((l) => gather(key, l)), sendGathered(key)];
+  return { copies, gatheredOn: base.number, isWhole: false };
 }
 
-/** The layer is all there is of the volume: what it does not hold reads as zeros on both sides. */
-function isAlone({ layers }: VolumeRecord, at: number): boolean {
-  return at === 0 || layers[at]?.isRoot === true;
+function send(key: number, { number }: Layer): Copy {
+  const source = layerNode(key, number);
+  return { jobId: `${SEND_JOB}${source}`, source, into: 'target', sync: 'top' };
+}
+
+function gather(key: number, { number }: Layer): Copy {
+  const source = layerNode(key, number);
+  return { jobId: `${GATHER_JOB}${source}`, source, into: 'gathered', sync: 'top' };
+}
+
+function sendGathered(key: number): Copy {
+  const source = gatheredNode(key);
+  return { jobId: `${SEND_JOB}${source}`, source, into: 'target', sync: 'top' };
 }

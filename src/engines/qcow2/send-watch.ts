@@ -7,8 +7,9 @@ import { findJob, queryBlockJobs, queryJobs } from '../qmp/queries.ts';
 import type { BlockJob, Job } from '../qmp/queries.ts';
 import type { Attempt } from './send.ts';
 import { cutLink } from './send-end.ts';
-import type { VolumeSend } from './send-plan.ts';
-import { gatherJob, sendJob, startVolume } from './send-volume.ts';
+import { startCopy } from './send-copy.ts';
+import { GATHER_JOB } from './send-plan.ts';
+import type { Copy, VolumeSend } from './send-plan.ts';
 import { reachTarget } from './target-probe.ts';
 
 const COPIES_AT_ONCE = 8;
@@ -19,9 +20,13 @@ const STALL_MS = 10_000;
 
 interface Seen {
   readonly volume: VolumeSend;
+  readonly copies: readonly SeenCopy[];
+}
+
+interface SeenCopy {
+  readonly copy: Copy;
   readonly job: Job | undefined;
   readonly blockJob: BlockJob | undefined;
-  readonly gathering: Job | undefined;
 }
 
 /**
@@ -48,8 +53,7 @@ export async function watchCopies(
     onProgress({ sentBytes, totalBytes: sum(seen, (job) => job.totalBytes) });
     if (isFirst) await resumePaused(qmp, seen);
     else refusePaused(attempt, seen);
-    if (seen.every(({ job }) => job?.status === 'concluded' && job.error === undefined))
-      return sentBytes;
+    if (seen.every(({ copies }) => copies.every(isDone))) return sentBytes;
     const acted = await act(attempt, seen);
     if (stall.isLong(`${sentBytes}`)) await checkTarget(attempt, signal);
     isFirst = false;
@@ -63,23 +67,33 @@ async function look(qmp: QmpClient, plan: readonly VolumeSend[]): Promise<readon
   const [jobs, blockJobs] = await Promise.all([queryJobs(qmp), queryBlockJobs(qmp)]);
   return plan.map((volume) => ({
     volume,
-    job: findJob(jobs, sendJob(volume)),
-    blockJob: findJob(blockJobs, sendJob(volume)),
-    gathering: findJob(jobs, gatherJob(volume)),
+    copies: volume.copies.map((copy) => ({
+      copy,
+      job: findJob(jobs, copy.jobId),
+      blockJob: findJob(blockJobs, copy.jobId),
+    })),
   }));
 }
 
+function isDone({ job }: SeenCopy): boolean {
+  return job?.status === 'concluded' && job.error === undefined;
+}
+
+/** Over the jobs that send; gathering is not progress that anybody waits for. */
 function sum(seen: readonly Seen[], bytes: (job: Job) => number): number {
-  return seen.reduce((total, { job }) => total + (job ? bytes(job) : 0), 0);
+  const sends = seen.flatMap(({ copies }) => copies.filter(({ copy }) => copy.into === 'target'));
+  return sends.reduce((total, { job }) => total + (job ? bytes(job) : 0), 0);
 }
 
 /** Copies that an earlier call left paused. */
 async function resumePaused(qmp: QmpClient, seen: readonly Seen[]): Promise<void> {
-  const paused = seen.filter(({ blockJob }) => blockJob && blockJob.ioStatus !== 'ok');
+  const paused = seen.flatMap(({ copies }) =>
+    copies.filter(({ blockJob }) => blockJob && blockJob.ioStatus !== 'ok'),
+  );
   await Promise.all(
-    paused.map(({ volume }) =>
+    paused.map(({ copy }) =>
       tolerating(/not found|not paused/i, () =>
-        qmp.execute('block-job-resume', { device: sendJob(volume) }),
+        qmp.execute('block-job-resume', { device: copy.jobId }),
       ),
     ),
   );
@@ -87,15 +101,16 @@ async function resumePaused(qmp: QmpClient, seen: readonly Seen[]): Promise<void
 
 function refusePaused({ group, request }: Attempt, seen: readonly Seen[]): void {
   const where = `${request.target.host}:${request.target.port}`;
-  for (const { volume, job, blockJob } of seen) {
-    if (blockJob?.ioStatus === 'failed') {
-      throw new LinkFailure(
-        `group ${group.id}: volume ${volume.volumeId} cannot be written at ${where}`,
-      );
-    }
-    if (blockJob?.ioStatus === 'nospace') {
-      const neededBytes = (job?.totalBytes ?? 0) - (job?.doneBytes ?? 0);
-      refuse({ code: 'no_space', siteId: request.peerId, neededBytes, freeBytes: 0 });
+  for (const { volume, copies } of seen) {
+    for (const { job, blockJob } of copies) {
+      if (blockJob?.ioStatus === 'failed') {
+        const what = `volume ${volume.volumeId} cannot be written at ${where}`;
+        throw new LinkFailure(`group ${group.id}: ${what}`);
+      }
+      if (blockJob?.ioStatus === 'nospace') {
+        const neededBytes = (job?.totalBytes ?? 0) - (job?.doneBytes ?? 0);
+        refuse({ code: 'no_space', siteId: request.peerId, neededBytes, freeBytes: 0 });
+      }
     }
   }
 }
@@ -103,28 +118,22 @@ function refusePaused({ group, request }: Attempt, seen: readonly Seen[]): void 
 /** Takes each volume one step further. @returns whether anything was done */
 async function act(attempt: Attempt, seen: readonly Seen[]): Promise<boolean> {
   const { qmp } = attempt.daemon;
-  let active = seen.filter(isActive).length;
+  let active = seen.filter(({ copies }) => copies.some((c) => c.job && !isDone(c))).length;
   let acted = false;
-  for (const { volume, job, gathering } of seen) {
+  for (const { volume, copies } of seen) {
+    const next = copies.find((one) => !isDone(one));
+    if (!next) continue;
+    const { job, copy } = next;
     if (job?.status === 'ready') {
       // Ends a copy that is level with its source; `job-cancel` would call it a failure.
       await tolerating(/not found|cannot accept command/, () =>
         qmp.execute('block-job-cancel', { device: job.id }),
       );
       acted = true;
-    } else if (job?.status === 'concluded' && job.error !== undefined) {
-      await dismissJob(qmp, job.id);
-      throw new Failure(`group ${attempt.group.id}: volume ${volume.volumeId}: ${job.error}`);
-    } else if (gathering?.status === 'concluded') {
-      await dismissJob(qmp, gathering.id);
-      if (gathering.error !== undefined) {
-        throw new Failure(
-          `group ${attempt.group.id}: volume ${volume.volumeId}: ${gathering.error}`,
-        );
-      }
-      acted = true;
-    } else if (!job && !gathering && active < COPIES_AT_ONCE) {
-      await attempt.group.locked(() => startIfWanted(attempt, volume));
+    } else if (job?.status === 'concluded') {
+      await failed(attempt, volume, job);
+    } else if (!job && active < COPIES_AT_ONCE) {
+      await attempt.group.locked(() => startIfWanted(attempt, volume, copy));
       active += 1;
       acted = true;
     }
@@ -132,23 +141,35 @@ async function act(attempt: Attempt, seen: readonly Seen[]): Promise<boolean> {
   return acted;
 }
 
-function isActive({ job, gathering }: Seen): boolean {
-  return gathering !== undefined || (job !== undefined && job.status !== 'concluded');
+/** A copy that ended with an error starts anew with a repeat: its job goes. */
+async function failed(
+  { group, daemon }: Attempt,
+  { volumeId }: VolumeSend,
+  { id, error }: Job,
+): Promise<never> {
+  await dismissJob(daemon.qmp, id);
+  if (id.startsWith(GATHER_JOB) && error?.includes('No space') === true) {
+    const siteId = group.site.options.tls.tlsName;
+    refuse({ code: 'no_space', siteId, neededBytes: 0, freeBytes: 0 });
+  }
+  throw new Failure(`group ${group.id}: volume ${volumeId}: ${error}`);
 }
 
 /** Within the group's lock: whoever ended the send has recorded that, and nothing starts again. */
 async function startIfWanted(
   { group, daemon, request, sending }: Attempt,
   volume: VolumeSend,
+  copy: Copy,
 ): Promise<void> {
   const record = await group.record();
   const isWanted =
     record.sending?.pointId === sending.pointId &&
     record.sending.target.instance === sending.target.instance &&
     record.sending.instance === daemon.instance;
-  if (!isWanted)
+  if (!isWanted) {
     throw new Failure(`group ${group.id}: the send of point ${sending.pointId} was ended`);
-  await startVolume(group, daemon.qmp, request, volume);
+  }
+  await startCopy(group, daemon.qmp, request, volume, copy);
 }
 
 /** A link that has gone silent holds the copy for ever: closing it lets the copy pause. */

@@ -3,7 +3,7 @@
  * dies. Only what is certain about the target's instance makes a repeat go on where they were.
  *
  *   begin (locked): same target instance, same daemon? ── no ──▶ end the jobs, start anew
- *   watch (not locked): start ▸ gather ▸ copy ▸ ready ▸ end ▸ concluded   | paused ──▶ throw, keep
+ *   watch (not locked): start ▸ copy ▸ ready ▸ end ▸ concluded   | paused ──▶ throw, keep
  *   finish (locked): record `sent` ─ dismiss jobs, delete nodes
  */
 import { Failure } from '../../domain/refusal.ts';
@@ -15,10 +15,10 @@ import { enter, enterRunning } from './enter.ts';
 import { needPoint } from './group.ts';
 import type { Group } from './group.ts';
 import type { GroupRecord, Sending, Sent } from './record.ts';
-import { SEND_JOB, deleteSendNodes, dropSend, endSend } from './send-end.ts';
-import { planSend } from './send-plan.ts';
+import { deleteSendNodes, dropSend, endSend, sendJobs } from './send-end.ts';
+import { SEND_JOB, planSend } from './send-plan.ts';
 import type { VolumeSend } from './send-plan.ts';
-import { prepareLink } from './send-volume.ts';
+import { prepareLink } from './send-copy.ts';
 import { watchCopies } from './send-watch.ts';
 import { reachTarget } from './target-probe.ts';
 
@@ -145,7 +145,7 @@ async function finish(
   const result: SentPoint = {
     sentBytes: sending.sentBytesBefore + sentBytes,
     restarted: sending.restarted,
-    wholeVolumes: plan.filter((v) => v.base === undefined).map(({ volumeId }) => volumeId),
+    wholeVolumes: plan.filter(({ isWhole }) => isWhole).map(({ volumeId }) => volumeId),
   };
   const sent: Sent = {
     pointId: request.pointId,
@@ -154,8 +154,7 @@ async function finish(
     ...result,
   };
   await group.save({ ...record, sending: undefined, sent });
-  const jobs = (await queryJobs(daemon.qmp)).filter(({ id }) => id.startsWith(SEND_JOB));
-  for (const { id } of jobs) await dismissJob(daemon.qmp, id);
+  for (const { id } of await sendJobs(daemon.qmp)) await dismissJob(daemon.qmp, id);
   await deleteSendNodes(group, daemon.qmp);
   return result;
 }

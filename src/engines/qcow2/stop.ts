@@ -4,7 +4,8 @@ import { QmpTimeout } from '../qmp/errors.ts';
 import { queryJobs } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
 import { EMPTY_RECORD } from './record.ts';
-import { SEND_JOB, cutLink } from './send-end.ts';
+import { cutLink } from './send-end.ts';
+import { SEND_JOB } from './send-plan.ts';
 
 /** Ends the daemon: in an orderly way if it answers, else by force. */
 export async function stopGroup(group: Group): Promise<void> {
