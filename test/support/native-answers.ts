@@ -57,7 +57,11 @@ export interface SessionAnswer {
     readonly sequence: number;
     readonly sealedAt: string;
   };
-  readonly cycle?: { readonly jobId: string; readonly pointId: string };
+  readonly cycle?: {
+    readonly jobId: string;
+    readonly pointId: string;
+    readonly progress?: { readonly sentBytes: number; readonly totalBytes: number };
+  };
   readonly lastCycle?: CycleAnswer;
   readonly link?: { readonly state: 'unknown' | 'up' | 'down' };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { openSync, readSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -22,10 +23,11 @@ import type {
   SessionAnswer,
   VolumeAnswer,
 } from './native-answers.ts';
-import { signalProcess } from './site-processes.ts';
+import { processesIn, signalProcess } from './site-processes.ts';
 
 const run = promisify(execFile);
 const JOB_LIMIT_MS = 60_000;
+const STEP_LIMIT_MS = 20_000;
 const STATE_LIMIT_MS = 30_000;
 /** A story that asks a site which hangs wants to know it soon. */
 const ANSWER_LIMIT_MS = 5_000;
@@ -60,6 +62,8 @@ export class StorySite {
   readonly #dir: string;
   readonly #described: PairedSite;
   readonly #hosts = new Map<string, HostFiles>();
+  readonly #log: GrowingFile;
+  readonly #steps = new Map<string, readonly string[]>();
   #native: NativeSite;
 
   constructor(dir: string, described: PairedSite, native: NativeSite) {
@@ -68,6 +72,7 @@ export class StorySite {
     this.#dir = dir;
     this.#described = described;
     this.#native = native;
+    this.#log = new GrowingFile(siteLogFile(dir, described.name));
   }
 
   // What it is asked
@@ -274,11 +279,26 @@ export class StorySite {
     return Object.fromEntries(volumes.map((v) => [v.volumeId, v.hash]));
   }
 
-  /** The last step of a job that was recorded, as its log tells: also while it is dead. */
-  async lastStepOf(jobId: string): Promise<string | undefined> {
-    const lines = (await readFile(siteLogFile(this.#dir, this.name), 'utf8')).split('\n');
-    const done = lines.findLast((l) => l.includes('"saga_step_done"') && l.includes(jobId));
-    return done === undefined ? undefined : (JSON.parse(done) as { step: string }).step;
+  /**
+   * Returns as soon as a step of a job is recorded, which its log tells at once: steps are so short
+   * that asking would miss them.
+   */
+  async stepDone(jobId: string, step: string): Promise<void> {
+    const until = performance.now() + STEP_LIMIT_MS;
+    while (!this.stepsDone(jobId).includes(step)) {
+      if (performance.now() > until) throw new Error(`job ${jobId} has not done ${step} in time`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** The recorded steps of a job in their order; also while the site is dead. */
+  stepsDone(jobId: string): readonly string[] {
+    const lines = this.#log.newLines().filter((l) => l.includes('"saga_step_done"'));
+    for (const line of lines) {
+      const { sagaId, step } = JSON.parse(line) as { sagaId: string; step: string };
+      this.#steps.set(sagaId, [...(this.#steps.get(sagaId) ?? []), step]);
+    }
+    return this.#steps.get(jobId) ?? [];
   }
 
   // Its processes
@@ -309,6 +329,15 @@ export class StorySite {
     return pid;
   }
 
+  /** Every process that is a daemon of the group at this site: one, if all is well. */
+  async daemonPids(group: string): Promise<readonly number[]> {
+    const { id } = await this.group(group);
+    const found = processesIn(join(this.#dir, this.name));
+    return found
+      .filter((p) => p.commandLine.startsWith('qemu-storage-daemon ') && p.commandLine.includes(id))
+      .map(({ pid }) => pid);
+  }
+
   async signalDaemon(group: string, signal: NodeJS.Signals): Promise<void> {
     await signalProcess(await this.daemonPid(group), signal);
   }
@@ -335,4 +364,29 @@ function handover(group: string, to: StorySite, reverse: boolean): Asked {
 /** Where a site keeps the bytes of a group. */
 export function groupDirectory(dir: string, site: string, { id }: Pick<GroupAnswer, 'id'>): string {
   return join(dir, site, 'data', 'volumes', 'groups', id);
+}
+
+/** A file that others append whole lines to. */
+class GrowingFile {
+  readonly #file: number;
+  #at = 0;
+  #rest = '';
+
+  constructor(path: string) {
+    this.#file = openSync(path, 'r');
+  }
+
+  /** Those that came since the last call. */
+  newLines(): readonly string[] {
+    const buffer = Buffer.alloc(64 * 1024);
+    for (;;) {
+      const length = readSync(this.#file, buffer, 0, buffer.length, this.#at);
+      if (length === 0) break;
+      this.#at += length;
+      this.#rest += buffer.toString('latin1', 0, length);
+    }
+    const lines = this.#rest.split('\n');
+    this.#rest = lines.pop() ?? '';
+    return lines;
+  }
 }
