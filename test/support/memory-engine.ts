@@ -29,6 +29,7 @@ import {
   emptyContent,
   hashContent,
   withBlock,
+  writtenSince,
 } from './volume-content.ts';
 import type { GroupContent, VolumeContent } from './volume-content.ts';
 
@@ -42,12 +43,31 @@ export interface MemoryEngineOptions {
   readonly beforeBlock?: (target: ReceivingTarget) => Promise<void>;
 }
 
+/** A volume as a host has it open. */
+export interface MemoryHost {
+  readonly sizeBytes: number;
+  readonly ended: Promise<void>;
+  readonly read: (block: number) => Uint8Array;
+  readonly write: (block: number, bytes: Uint8Array) => void;
+  readonly leave: () => void;
+}
+
+interface Attached {
+  readonly groupId: GroupId;
+  readonly id: VolumeId;
+  readonly hostName: string;
+  readonly part: () => void;
+}
+
 const FIRST_PORT = 10_900;
+/** More than any test writes, so that only who wants a full disk pays for counting. */
+const AMPLE_BYTES = 1024 ** 4;
 
 /** The data plane of one site in this process, with its hosts' side and switches for trouble. */
 export class MemoryEngine implements Engine {
   readonly #options: MemoryEngineOptions;
   readonly #groups = new Map<GroupId, MemoryGroup>();
+  readonly #attached = new Set<Attached>();
   #planes = 0;
   #places = 0;
   #totalBytes: number;
@@ -56,7 +76,7 @@ export class MemoryEngine implements Engine {
 
   constructor(options: MemoryEngineOptions) {
     this.#options = options;
-    this.#totalBytes = options.totalBytes ?? 1024 ** 4;
+    this.#totalBytes = options.totalBytes ?? AMPLE_BYTES;
   }
 
   async createVolume(groupId: GroupId, volume: VolumeSpec): Promise<void> {
@@ -79,13 +99,18 @@ export class MemoryEngine implements Engine {
       points: fork.points.map((point) => withoutVolume(point, volumeId)),
     }));
     closeExport(group, volumeId);
+    this.#part(groupId, ({ id }) => id === volumeId);
   }
 
   async resizeVolume(groupId: GroupId, volumeId: VolumeId, sizeBytes: number): Promise<void> {
     const { present } = this.#need(groupId);
     const volume = present?.get(volumeId);
     if (present === undefined || volume === undefined) throw noPresent(groupId);
-    if (sizeBytes < volume.sizeBytes) throw new Failure(`volume ${volume.name} cannot shrink`);
+    if (sizeBytes < volume.sizeBytes) {
+      const wanted = `at least ${volume.sizeBytes}`;
+      refuse({ code: 'invalid', field: 'sizeBytes', wanted, seen: String(sizeBytes) });
+    }
+    if (sizeBytes > volume.sizeBytes) this.#part(groupId, ({ id }) => id === volumeId);
     present.set(volumeId, { ...volume, sizeBytes });
   }
 
@@ -105,6 +130,7 @@ export class MemoryEngine implements Engine {
 
   async deleteGroup(groupId: GroupId): Promise<void> {
     this.#groups.get(groupId)?.plane?.sending?.cancel.abort();
+    this.#part(groupId, () => true);
     this.#groups.delete(groupId);
   }
 
@@ -113,6 +139,7 @@ export class MemoryEngine implements Engine {
     if (group?.present === undefined) throw noPresent(groupId);
     const plane = this.#start(group);
     plane.served = { hosts, volumeIds: new Set(group.present.keys()) };
+    this.#part(groupId, ({ hostName }) => !hosts.includes(hostName));
     const exports = [...group.present.values()].map(({ volumeId, name }) => ({
       volumeId,
       exportName: name,
@@ -123,6 +150,7 @@ export class MemoryEngine implements Engine {
   async fence(groupId: GroupId): Promise<void> {
     const plane = this.#groups.get(groupId)?.plane;
     if (plane !== undefined) plane.served = undefined;
+    this.#part(groupId, () => true);
   }
 
   async sealPoint(groupId: GroupId, pointId: PointId, pauseLimitMs: number): Promise<SealedPoint> {
@@ -167,9 +195,10 @@ export class MemoryEngine implements Engine {
   }
 
   async cancelSend(groupId: GroupId): Promise<void> {
-    const plane = this.#groups.get(groupId)?.plane;
-    plane?.sending?.cancel.abort(new Failure(`group ${groupId}: the send was ended`));
-    if (plane !== undefined) plane.sending = undefined;
+    const group = this.#groups.get(groupId);
+    group?.plane?.sending?.cancel.abort(new Failure(`group ${groupId}: the send was ended`));
+    if (group !== undefined) group.sent = undefined;
+    if (group?.plane !== undefined) group.plane.sending = undefined;
   }
 
   async receivePoint(request: ReceivePoint): Promise<ReceivingTarget> {
@@ -248,7 +277,9 @@ export class MemoryEngine implements Engine {
     const top = group.present ?? later.at(-1)?.content;
     if (top !== undefined && (later.length > 0 || differs(top, base))) {
       const content = new Map(top);
-      group.forks = [...group.forks, { forkId, basePointId: pointId, content, points: later }];
+      const written = [...top.values()].flatMap((v) => writtenSince(v, base.get(v.volumeId)));
+      const fork = { forkId, basePointId: pointId, content, points: later };
+      group.forks = [...group.forks, { ...fork, allocatedBytes: written.length * BLOCK_BYTES }];
     }
     group.points = group.points.slice(0, index + 1);
     group.present = undefined;
@@ -331,6 +362,7 @@ export class MemoryEngine implements Engine {
     const group = this.#groups.get(groupId);
     group?.plane?.sending?.cancel.abort(new Failure(`group ${groupId}: the data plane died`));
     if (group !== undefined) group.plane = undefined;
+    this.#part(groupId, () => true);
   }
 
   /** The process of a group lives and does not answer, or answers again. */
@@ -364,6 +396,52 @@ export class MemoryEngine implements Engine {
       throw new Error(`volume ${volumeId} is not open to hosts at ${this.#options.host}`);
     }
     return volume.blocks.get(block) ?? new Uint8Array(BLOCK_BYTES);
+  }
+
+  /**
+   * A host's connection. It ends when the host may not go on.
+   *
+   * @throws Error unless the volume is served there, to that host
+   */
+  attach(port: number, name: string, hostName: string): MemoryHost {
+    const group = [...this.#groups.values()].find((g) => g.port === port);
+    const served = group?.plane?.served;
+    const volume = [...(group?.present?.values() ?? [])].find((v) => v.name === name);
+    if (group === undefined || volume === undefined || served === undefined) {
+      throw new Error(`nothing serves ${name} at ${this.#options.host}:${port}`);
+    }
+    const { volumeId: id } = volume;
+    if (!served.hosts.includes(hostName) || !served.volumeIds.has(id)) {
+      throw new Error(`host ${hostName} may not attach ${name}`);
+    }
+    const { promise: ended, resolve: part } = Promise.withResolvers<void>();
+    const attached: Attached = { groupId: group.id, id, hostName, part };
+    this.#attached.add(attached);
+    const onlyWhenAttached = (): void => {
+      if (!this.#attached.has(attached))
+        throw new Error(`host ${hostName} was parted from ${name}`);
+    };
+    return {
+      sizeBytes: volume.sizeBytes,
+      ended,
+      read: (block) => {
+        onlyWhenAttached();
+        return this.read(group.id, id, block);
+      },
+      write: (block, bytes) => {
+        onlyWhenAttached();
+        this.write(group.id, id, block, bytes);
+      },
+      leave: () => this.#attached.delete(attached),
+    };
+  }
+
+  #part(groupId: GroupId, which: (attached: Attached) => boolean): void {
+    for (const attached of this.#attached) {
+      if (attached.groupId !== groupId || !which(attached)) continue;
+      this.#attached.delete(attached);
+      attached.part();
+    }
   }
 
   /** All that is kept of a group, for whoever checks it; not to be changed. */
@@ -443,10 +521,10 @@ export class MemoryEngine implements Engine {
   }
 
   #forks(group: MemoryGroup): readonly Fork[] {
-    return group.forks.map(({ forkId, basePointId, content }) => ({
+    return group.forks.map(({ forkId, basePointId, allocatedBytes: bytes }) => ({
       forkId,
       basePointId,
-      allocatedBytes: allocatedBytes([...content.values()]),
+      allocatedBytes: bytes,
     }));
   }
 
@@ -465,6 +543,7 @@ export class MemoryEngine implements Engine {
   }
 
   #needRoom(): void {
+    if (this.#totalBytes === AMPLE_BYTES) return;
     const freeBytes = this.#freeBytes();
     if (freeBytes >= BLOCK_BYTES) return;
     refuse({

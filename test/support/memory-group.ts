@@ -34,6 +34,7 @@ export interface MemoryFork {
   readonly basePointId: PointId;
   readonly content: GroupContent;
   readonly points: readonly MemoryPoint[];
+  readonly allocatedBytes: number;
 }
 
 /** A process: what it holds is gone when it dies. */

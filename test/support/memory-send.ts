@@ -52,7 +52,7 @@ export async function sendOverMemory(
   sending.sent = {
     sentBytes,
     restarted,
-    wholeVolumes: request.basePointId === undefined ? [] : wholeVolumes,
+    wholeVolumes,
   };
   return sending.sent;
 }

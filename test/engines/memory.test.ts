@@ -1,0 +1,4 @@
+import { engineContract } from './engine-contract.ts';
+import { memorySites } from './memory-sites.ts';
+
+engineContract('memory', memorySites);
