@@ -43,7 +43,7 @@ function startWriter(volume: HostVolume): Writer {
   const control = { stop: false };
   const writing = (async () => {
     for (let n = 1; !control.stop; n += 1) {
-      const number = (n * 37) % 4000;
+      const number = (n * 37) % 400;
       await volume.write(number * BLOCK_BYTES, block(n));
       tags.set(number, block(n)[0] ?? 0);
     }

@@ -98,11 +98,15 @@ async function connectMonitor(paths: DaemonPaths): Promise<QmpClient | undefined
 }
 
 /** Starts the group's daemon, empty; finds the one that runs if there is one. */
-export async function startDaemon(paths: DaemonPaths, clock: Clock): Promise<Daemon> {
+export async function startDaemon(
+  paths: DaemonPaths,
+  clock: Clock,
+  find: () => Promise<Daemon | undefined>,
+): Promise<Daemon> {
   const giveUpAt = clock.monotonicMs() + START_LIMIT_MS;
   let launched = launch(paths);
   for (;;) {
-    const daemon = await findDaemon(paths);
+    const daemon = await find();
     if (daemon) return daemon;
     const ended = launched.ended();
     if (ended !== undefined && ended !== LOCKED) {

@@ -40,7 +40,9 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
     ports: new PortBook(options.records, options.ports ?? DEFAULT_PORTS),
     io: () => (io ??= probeIo(options.dataDirectory, options.log)),
   };
+  let isClosed = false;
   const group = (id: GroupId): Group => {
+    if (isClosed) throw new Failure('the engine was closed');
     const known = groups.get(id) ?? new Group(site, id);
     groups.set(id, known);
     return known;
@@ -72,7 +74,8 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
     space: () => space(options.dataDirectory),
     stop: (id) => told(stopGroup(group(id))),
     close: async () => {
-      for (const known of groups.values()) known.release();
+      for (const known of groups.values()) known.close();
+      isClosed = true;
     },
   };
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { GroupId, PointId } from '../../domain/ids.ts';
-import { refuse } from '../../domain/refusal.ts';
+import { Failure, refuse } from '../../domain/refusal.ts';
 import { QmpClosed } from '../qmp/errors.ts';
 import { daemonPaths, findDaemon, startDaemon } from './daemon.ts';
 import type { Daemon, DaemonPaths } from './daemon.ts';
@@ -38,10 +38,11 @@ export class Group {
   readonly merges = new Mutex();
   readonly work = new Set<LongWork>();
   readonly #lock = new Mutex();
-  readonly #meeting = new Mutex();
   #record: GroupRecord | undefined;
   #daemon: Daemon | undefined;
+  #finding: Promise<Daemon | undefined> | undefined;
   #settled = false;
+  #closed = false;
 
   constructor(site: Site, id: GroupId) {
     this.site = site;
@@ -93,28 +94,29 @@ export class Group {
 
   /** The daemon, if it runs. @throws DaemonHung */
   findDaemon(): Promise<Daemon | undefined> {
-    return this.#meet(async () => {
-      if (this.#daemon && (await answers(this.#daemon))) return this.#daemon;
-      this.#settled = false;
-      this.#daemon = await findDaemon(this.paths);
-      return this.#daemon;
-    });
+    // Whoever asks at the same time shares the answer: a monitor takes one client.
+    this.#finding ??= this.#find().finally(() => (this.#finding = undefined));
+    return this.#finding;
   }
 
-  startDaemon(): Promise<Daemon> {
-    return this.#meet(async () => {
-      this.#settled = false;
-      this.#daemon = await startDaemon(this.paths, this.site.options.clock);
-      const { instance, pid } = this.#daemon;
-      const { log } = this.site.options;
-      log?.info({ event: 'daemon_started', groupId: this.id, instance, pid });
-      return this.#daemon;
-    });
+  async #find(): Promise<Daemon | undefined> {
+    this.#checkOpen();
+    if (this.#daemon && (await answers(this.#daemon))) return this.#daemon;
+    this.#settled = false;
+    const found = await findDaemon(this.paths);
+    if (this.#closed) found?.qmp.close();
+    this.#checkOpen();
+    this.#daemon = found;
+    return found;
   }
 
-  /** One at a time: a monitor answers one client, and a second one would wait for the first. */
-  #meet<T>(work: () => Promise<T>): Promise<T> {
-    return this.#meeting.run(work);
+  async startDaemon(): Promise<Daemon> {
+    this.#checkOpen();
+    const { clock, log } = this.site.options;
+    const daemon = await startDaemon(this.paths, clock, () => this.findDaemon());
+    const { instance, pid } = daemon;
+    log?.info({ event: 'daemon_started', groupId: this.id, instance, pid });
+    return daemon;
   }
 
   /** Whether the daemon's graph was compared with the record since it was met. */
@@ -131,6 +133,16 @@ export class Group {
     this.#daemon?.qmp.close();
     this.#daemon = undefined;
     this.#settled = false;
+  }
+
+  /** For good: work that is under way fails. */
+  close(): void {
+    this.#closed = true;
+    this.release();
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new Failure(`group ${this.id}: the engine was closed`);
   }
 
   path(file: string): string {

@@ -3,19 +3,23 @@
  * the peer, never both. Which of the two shows in its credentials: they exist only while that
  * server may listen.
  *
- *   closed ── tls-hosts, authz-hosts ──▶ hosts          closed ── tls-peer, authz-peer ──▶ peer
+ *   closed ── tls-hosts-…, authz-hosts ──▶ hosts      closed ── tls-peer-…, authz-peer ──▶ peer
  */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { QmpClient } from '../qmp/client.ts';
 import { addObject, deleteObject, tolerating } from '../qmp/commands.ts';
 import { QmpError } from '../qmp/errors.ts';
 import { isFields, optionalText } from '../qmp/fields.ts';
-import { queryObjects, queryObjectText } from '../qmp/queries.ts';
+import { queryObjects } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
 import type { GroupRecord } from './record.ts';
 
 /** A client that does not finish its handshake holds a slot no longer. */
 const HANDSHAKE_LIMIT_SECONDS = 10;
 const STOP_LIMIT_MS = 10_000;
+const FINGERPRINT_DIGITS = 12;
 
 export type Audience = 'hosts' | 'peer';
 
@@ -36,48 +40,44 @@ export async function openServer(
   group: Group,
   qmp: QmpClient,
   record: GroupRecord,
-  { audience, tlsDirectory, admitted }: ServerRole,
+  role: ServerRole,
 ): Promise<GroupRecord> {
+  const { audience, tlsDirectory, admitted } = role;
+  const list = listId(audience);
+  const credentials = `${credentialsPrefix(audience)}${await fingerprint(tlsDirectory)}`;
   const objects = await queryObjects(qmp);
-  const wanted = objectsOf(audience);
-  const other = objectsOf(audience === 'hosts' ? 'peer' : 'hosts');
-  const hasOther = objects.includes(other.credentials) || objects.includes(other.list);
-  const hasOwn =
-    objects.includes(wanted.credentials) &&
-    (await queryObjectText(qmp, wanted.credentials, 'dir')) === tlsDirectory;
-  if (hasOther || (!hasOwn && objects.includes(wanted.credentials))) await closeServer(qmp);
-
+  const isOpen = objects.includes(credentials) && objects.includes(list);
+  if (!isOpen && objects.some(isServerObject)) await closeServer(qmp);
   const rules = admitted.map((match) => ({ match, policy: 'allow', format: 'exact' }));
-  if (objects.includes(wanted.list) && !hasOther && hasOwn) {
-    await qmp.execute('qom-set', {
-      path: `/objects/${wanted.list}`,
-      property: 'rules',
-      value: rules,
-    });
+  if (isOpen) {
+    await qmp.execute('qom-set', { path: `/objects/${list}`, property: 'rules', value: rules });
   } else {
-    await deleteObject(qmp, wanted.list);
-    await addObject(qmp, 'authz-list', wanted.list, { policy: 'deny', rules });
-  }
-  if (!hasOwn || hasOther) {
-    const isPeer = audience === 'peer';
-    await addObject(qmp, 'tls-creds-x509', wanted.credentials, {
+    await addObject(qmp, 'authz-list', list, { policy: 'deny', rules });
+    await addObject(qmp, 'tls-creds-x509', credentials, {
       dir: tlsDirectory,
       endpoint: 'server',
       'verify-peer': true,
-      // There the authority is the peer's, which did not issue the certificate beside it.
-      'sanity-check': !isPeer,
+      // For the peer the authority is its own, which did not issue the certificate beside it.
+      'sanity-check': audience === 'hosts',
     });
   }
-  return listen(group, qmp, record, audience);
+  return listen(group, qmp, record, { 'tls-creds': credentials, 'tls-authz': list });
+}
+
+/** Certificates that were renewed, or another authority, make another server. */
+async function fingerprint(tlsDirectory: string): Promise<string> {
+  const hash = createHash('sha256').update(tlsDirectory);
+  for (const file of ['ca-cert.pem', 'server-cert.pem']) {
+    hash.update(await readFile(join(tlsDirectory, file)));
+  }
+  return hash.digest('hex').slice(0, FINGERPRINT_DIGITS);
 }
 
 /** On return nobody is connected, and nobody can connect. */
 export async function closeServer(qmp: QmpClient): Promise<void> {
   await tolerating(/not running/, () => qmp.execute('nbd-server-stop', {}, STOP_LIMIT_MS));
-  for (const audience of ['hosts', 'peer'] as const) {
-    const { credentials, list } = objectsOf(audience);
-    await Promise.all([deleteObject(qmp, credentials), deleteObject(qmp, list)]);
-  }
+  const objects = (await queryObjects(qmp)).filter(isServerObject);
+  await Promise.all(objects.map((id) => deleteObject(qmp, id)));
 }
 
 /** Who may connect now; undefined while there is no server for them. */
@@ -85,7 +85,7 @@ export async function admittedNow(
   qmp: QmpClient,
   audience: Audience,
 ): Promise<readonly string[] | undefined> {
-  const { list } = objectsOf(audience);
+  const list = listId(audience);
   if (!(await queryObjects(qmp)).includes(list)) return undefined;
   const rules = await qmp.execute('qom-get', { path: `/objects/${list}`, property: 'rules' });
   if (!Array.isArray(rules)) return [];
@@ -96,9 +96,8 @@ async function listen(
   group: Group,
   qmp: QmpClient,
   record: GroupRecord,
-  audience: Audience,
+  access: { readonly 'tls-creds': string; readonly 'tls-authz': string },
 ): Promise<GroupRecord> {
-  const { credentials, list } = objectsOf(audience);
   const busy = new Set<number>();
   let current = record;
   for (;;) {
@@ -107,8 +106,7 @@ async function listen(
     if (current.port === undefined) current = await group.save({ ...current, port });
     const server = {
       addr: { type: 'inet', data: { host: group.site.options.address, port: `${port}` } },
-      'tls-creds': credentials,
-      'tls-authz': list,
+      ...access,
       'max-connections': 0,
     };
     try {
@@ -138,6 +136,16 @@ async function startListening(qmp: QmpClient, server: object): Promise<void> {
   }
 }
 
-function objectsOf(audience: Audience): { readonly credentials: string; readonly list: string } {
-  return { credentials: `tls-${audience}`, list: `authz-${audience}` };
+function listId(audience: Audience): string {
+  return `authz-${audience}`;
+}
+
+function credentialsPrefix(audience: Audience): string {
+  return `tls-${audience}-`;
+}
+
+function isServerObject(id: string): boolean {
+  return (['hosts', 'peer'] as const).some(
+    (audience) => id === listId(audience) || id.startsWith(credentialsPrefix(audience)),
+  );
 }

@@ -108,17 +108,6 @@ export async function queryObjects(qmp: QmpClient): Promise<readonly string[]> {
     .map((property) => text(property, 'name'));
 }
 
-/** The file that the daemon reports for its own credentials or the like; undefined when unset. */
-export async function queryObjectText(
-  qmp: QmpClient,
-  id: string,
-  property: string,
-): Promise<string | undefined> {
-  const value = await qmp.execute('qom-get', { path: `/objects/${id}`, property });
-  return optionalText({ value }, 'value');
-}
-
-/** The error of a job that is in the list of both kinds of query, or undefined. */
 export function findJob<T extends { readonly id: string }>(
   jobs: readonly T[],
   id: string,
