@@ -1,0 +1,125 @@
+/** Once everything is up, an operator puts replication right, and then all is as it should be. */
+import type { GroupId } from '../../src/domain/ids.ts';
+import { Failure, Refusal } from '../../src/domain/refusal.ts';
+import { hasEnded } from '../../src/domain/saga-record.ts';
+import { newestCommon } from '../../src/domain/recovery-point.ts';
+import type { Observed } from './check-lines.ts';
+import { isServing } from './check-lines.ts';
+import { difference, tagsOf } from './truth.ts';
+import type { Truth } from './truth.ts';
+
+/** @returns why the world is not at rest yet, in words; empty when it is */
+export function unrest(truth: Truth, observed: readonly Observed[]): readonly string[] {
+  const why: string[] = [];
+  for (const { site, mirror } of observed) {
+    for (const saga of mirror.sagas.values()) {
+      if (hasEnded(saga) || saga.kind === 'replicate') continue;
+      const { kind, id, state, doing, attempts, trouble } = saga;
+      why.push(
+        `${site.name}: ${kind} ${id} is ${state}: ${doing}, attempt ${attempts}: ${trouble}`,
+      );
+    }
+    for (const group of mirror.groups.values()) {
+      if (group.operation !== undefined)
+        why.push(`${site.name}: ${group.id} is locked by ${group.operation}`);
+      const held = site.engine.held(group.id);
+      const holds = group.ownership.holder === site.id;
+      if (holds && group.volumeIds.length > 0 && !isServing(held))
+        why.push(`${site.name}: ${group.id} is not served`);
+      if (!holds && held?.present !== undefined)
+        why.push(`${site.name}: ${group.id} still has a present`);
+    }
+  }
+  for (const groupId of truth.lines.keys()) why.push(...disagreements(groupId, observed));
+  return why;
+}
+
+function disagreements(groupId: GroupId, observed: readonly Observed[]): readonly string[] {
+  const rows = observed.flatMap(({ mirror }) => mirror.groups.get(groupId) ?? []);
+  const sessions = observed.flatMap(({ mirror }) => mirror.sessionOf(groupId) ?? []);
+  if (sessions.length === 0) return [];
+  const words: string[] = [];
+  const owners = new Set(rows.map(({ ownership }) => JSON.stringify(ownership)));
+  if (owners.size > 1) words.push(`${groupId}: the sites disagree: ${[...owners].join(' and ')}`);
+  const holders = rows.filter(({ ownership }, at) => ownership.holder === observed[at]?.site.id);
+  if (rows.length === observed.length && holders.length !== 1)
+    words.push(`${groupId} has ${holders.length} holders`);
+  return words;
+}
+
+/** What an operator would do next for a group so that it replicates again. */
+export async function putRight(groupId: GroupId, { site, mirror }: Observed): Promise<string> {
+  const { app } = site;
+  const session = mirror.sessionOf(groupId);
+  const group = mirror.groups.get(groupId);
+  if (app === undefined || group?.ownership.holder !== site.id || session === undefined) return '';
+  const sessionId = session.id;
+  const right = {
+    paused: () => app.resumeSession({ sessionId }),
+    failed_over: () => app.reprotectGroup({ groupId }),
+  };
+  const state = session.state;
+  if (state !== 'paused' && state !== 'failed_over') return '';
+  try {
+    await right[state]();
+    return `operator at ${site.name}: puts ${groupId} right, which was ${state}`;
+  } catch (error) {
+    if (error instanceof Refusal || error instanceof Failure) return `${groupId}: ${error.message}`;
+    throw error;
+  }
+}
+
+/** Why a protected group does not replicate as it should; empty when it does. */
+export function notReplicating(
+  groupId: GroupId,
+  observed: readonly Observed[],
+  sinceMs: number,
+): readonly string[] {
+  if (observed.every(({ mirror }) => mirror.sessionOf(groupId) === undefined)) return [];
+  const words: string[] = [];
+  for (const at of observed) {
+    const session = at.mirror.sessionOf(groupId);
+    const holds = at.mirror.groups.get(groupId)?.ownership.holder === at.site.id;
+    const { state, role, parkedBecause } = session ?? {};
+    const is = `${at.site.name}: the session of ${groupId} is ${state} as ${role}, ${parkedBecause}`;
+    if (session === undefined || session.role !== (holds ? 'source' : 'destination'))
+      words.push(is);
+    else if (!['ok', 'synchronizing'].includes(session.state)) words.push(is);
+    else if (holds && !hasCycledSince(groupId, at, sinceMs)) words.push(`${is}: no cycle since`);
+  }
+  return words;
+}
+
+function hasCycledSince(groupId: GroupId, { mirror }: Observed, sinceMs: number): boolean {
+  return [...mirror.sagas.values()].some(
+    ({ id, kind, state, groupId: of }) =>
+      kind === 'replicate' &&
+      state === 'done' &&
+      of === groupId &&
+      (mirror.endedAtMs.get(id) ?? 0) >= sinceMs,
+  );
+}
+
+/** After a sync with hosts at rest both sites hold the same bytes. */
+export function contentsDiffer(
+  truth: Truth,
+  groupId: GroupId,
+  observed: readonly Observed[],
+): string | undefined {
+  const holder = observed.find(
+    ({ site, mirror }) => mirror.groups.get(groupId)?.ownership.holder === site.id,
+  );
+  const other = observed.find((one) => one !== holder);
+  if (holder === undefined || other === undefined) return `${groupId} has no holder`;
+  const common = newestCommon(holder.mirror.pointsOf(groupId));
+  const there = other.site.engine.held(groupId)?.points.at(-1);
+  if (common === undefined || there?.sealed.pointId !== common.id) {
+    return `${groupId}: ${other.site.name} has ${there?.sealed.pointId} on top, wanted ${common?.id}`;
+  }
+  const present = holder.site.engine.held(groupId)?.present;
+  if (present === undefined) return `${groupId} has no present`;
+  const wrong = difference(tagsOf(present), tagsOf(there.content), () => false);
+  return (
+    wrong && `${groupId} at ${other.site.name} after a sync: ${wrong} (${truth.lines.size} groups)`
+  );
+}

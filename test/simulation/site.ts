@@ -1,0 +1,194 @@
+/** A site of the simulation: a store and a data plane that stay, and a control process that dies. */
+import { createApp } from '../../src/app/app.ts';
+import type { App } from '../../src/app/app.ts';
+import type { AppPorts } from '../../src/app/app-ports.ts';
+import type { SiteId } from '../../src/domain/ids.ts';
+import { Failure, Refusal } from '../../src/domain/refusal.ts';
+import { LinkFailure } from '../../src/ports/engine.ts';
+import type { Log, LogLine } from '../../src/ports/log.ts';
+import type { Store } from '../../src/ports/store.ts';
+import { housekeeping } from '../../src/reconcilers/housekeeping.ts';
+import { linkWatch } from '../../src/reconcilers/link-watch.ts';
+import { retention } from '../../src/reconcilers/retention.ts';
+import { scheduler as cycleScheduler } from '../../src/reconcilers/scheduler.ts';
+import { supervisor } from '../../src/reconcilers/supervisor.ts';
+import type { Loop } from '../../src/reconcilers/loop.ts';
+import { allSagas } from '../../src/sagas/all.ts';
+import { GroupGate } from '../../src/sagas/group-gate.ts';
+import { SagaRunner } from '../../src/sagas/runner.ts';
+import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import { MemoryEngine } from '../support/memory-engine.ts';
+import type { MemoryNetwork } from '../support/memory-network.ts';
+import { peerOver } from '../support/memory-peer.ts';
+import type { Link, Listener } from './link.ts';
+import { clockOf, engineOf, storeOf } from './process.ts';
+import type { EngineWatch } from './process.ts';
+import type { Random } from './random.ts';
+import { WORLD } from './scheduler.ts';
+import type { Life, Scheduler } from './scheduler.ts';
+import type { Story } from './story.ts';
+
+export interface SiteOptions {
+  readonly id: SiteId;
+  readonly name: string;
+  readonly host: string;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly story: Story;
+  readonly link: Link;
+  readonly network: MemoryNetwork;
+  readonly find: (id: SiteId) => Listener | undefined;
+  readonly onBug: (error: unknown, line: LogLine) => void;
+  readonly onSeal: EngineWatch['onSeal'];
+  readonly onMove: EngineWatch['onMove'];
+}
+
+interface Process extends Listener {
+  readonly app: App;
+  readonly stop: () => Promise<void>;
+}
+
+export class SimulatedSite {
+  readonly id: SiteId;
+  readonly name: string;
+  readonly engine: MemoryEngine;
+  readonly store: Store;
+  /** How wrong this site's wall clock is. */
+  readonly wall = { aheadMs: 0 };
+  /** What was done in the data plane, by the control process or a host; for who looks for changes. */
+  touched = 0;
+  readonly #options: SiteOptions;
+  #process: Process | undefined;
+  #lives = 0;
+
+  constructor(options: SiteOptions) {
+    const { id, name, host, scheduler, random, link, network } = options;
+    this.id = id;
+    this.name = name;
+    this.#options = options;
+    const clock = clockOf({ life: WORLD, scheduler, random }, this.wall);
+    this.store = openSqliteStore(':memory:', clock);
+    const beforeBlock: Link['beforeBlock'] = (target) => link.beforeBlock(target);
+    this.engine = new MemoryEngine({ siteId: id, host, network, clock, beforeBlock });
+  }
+
+  get listener(): Listener | undefined {
+    return this.#process;
+  }
+
+  /** Absent while the control process is down. */
+  get app(): App | undefined {
+    return this.#process?.app;
+  }
+
+  get isUp(): boolean {
+    return this.#process !== undefined;
+  }
+
+  /** Another control process over what the last one left. */
+  start(): void {
+    const { id: here, scheduler, random, link, find, onSeal, onMove } = this.#options;
+    this.#lives += 1;
+    const life: Life = { name: `${this.name} ${this.#lives}`, isOver: false };
+    const options = { life, scheduler, random };
+    const log = this.#log(life);
+    const clock = clockOf(options, this.wall);
+    const store = storeOf(this.store, options);
+    const engine = engineOf(this.engine, options, {
+      onCall: () => (this.touched += 1),
+      onSeal,
+      onMove,
+    });
+    const peer = peerOver(here, link.carrier(life, find));
+    const sagaPorts = { here, engine, peer, store, clock, gate: new GroupGate() };
+    const sagas = new SagaRunner(sagaPorts, allSagas, log);
+    const ports: AppPorts = { ...sagaPorts, sagas, log, ...unused() };
+    const watch = supervisor(ports);
+    let loops: readonly Loop[] = [watch];
+    const started = sagas.start().then(() => {
+      const { dataPlanes } = watch;
+      const cutConnections = (host: string, port: number): Promise<number> =>
+        Promise.resolve(link.cut(host, port));
+      const linkCut = { cutConnections, probe: () => Promise.reject(new Failure('not asked')) };
+      loops = [
+        watch,
+        linkWatch(ports, { dataPlanes, linkCut }),
+        cycleScheduler(ports),
+        retention(ports),
+        housekeeping(ports),
+      ];
+    });
+    this.#process = {
+      life,
+      ports,
+      app: createApp(ports),
+      stop: async () => {
+        await started;
+        await Promise.all(loops.map((loop) => loop.stop()));
+        await sagas.stop();
+      },
+    };
+  }
+
+  /** Ends the control process at once: nothing that it waits for ever happens. */
+  kill(): void {
+    if (this.#process !== undefined) this.#process.life.isOver = true;
+    this.#process = undefined;
+  }
+
+  /** Ends it in an orderly way; it no longer listens meanwhile. */
+  async stop(): Promise<void> {
+    const process = this.#process;
+    this.#process = undefined;
+    await process?.stop();
+    if (process !== undefined) process.life.isOver = true;
+  }
+
+  #log({ name }: Life): Log {
+    const { story, onBug } = this.#options;
+    const tell = (line: LogLine): void => {
+      const { event, error, ...facts } = line;
+      if (isBug(error)) onBug(error, line);
+      if (!untold.has(event)) story.tell(`${name}: ${event} ${wordsOf(facts)}${saying(error)}`);
+    };
+    return { info: tell, warn: tell, error: tell };
+  }
+}
+
+const untold = new Set(['points_forgotten', 'saga_step_failed_silently']);
+
+function wordsOf(facts: Readonly<Record<string, unknown>>): string {
+  return Object.entries(facts)
+    .filter(([key, value]) => value !== undefined && key !== 'durationMs')
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ');
+}
+
+function saying(error: unknown): string {
+  if (error === undefined) return '';
+  return ` — ${error instanceof Error ? error.message : String(error)}`;
+}
+
+/** Refusals and failures are answers; anything else says that the program is wrong. */
+function isBug(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof Refusal || error instanceof Failure || error instanceof LinkFailure)
+    return false;
+  return !['Aborting', 'ShuttingDown'].includes(error.constructor.name);
+}
+
+function unused(): Pick<AppPorts, 'pairing' | 'certificates'> {
+  const no = (): never => {
+    throw new Error('the simulated sites are paired from the start');
+  };
+  return {
+    pairing: {
+      introduction: no,
+      authorityFingerprint: no,
+      introduce: no,
+      trust: no,
+      distrust: no,
+    },
+    certificates: { issue: no },
+  };
+}

@@ -1,0 +1,119 @@
+/**
+ * What hosts were told, kept outside of both sites. A *line* is the history that one epoch's holder
+ * writes: it begins where the line before it was given away, or at the point that a forced claim
+ * stands on, and holds every acknowledged write since.
+ */
+import type { GroupId, PointId, VolumeId } from '../../src/domain/ids.ts';
+import type { SiteId } from '../../src/domain/ids.ts';
+import { BLOCK_BYTES } from '../support/volume-content.ts';
+import type { GroupContent } from '../support/volume-content.ts';
+
+/** Which numbered write each block holds, by volume. */
+export type Tags = Map<VolumeId, Map<number, number>>;
+
+export interface Line {
+  readonly groupId: GroupId;
+  readonly epoch: number;
+  readonly holder: SiteId;
+  readonly forced: boolean;
+  readonly began: Tags;
+  readonly content: Tags;
+  /** The line that goes on where this one was given away. */
+  wasGiven: boolean;
+}
+
+export class Truth {
+  readonly lines = new Map<GroupId, Map<number, Line>>();
+  readonly sealed = new Map<PointId, Tags>();
+  /** Volumes that left a group at some time: its old points may lack them, or bring them back. */
+  readonly left = new Map<GroupId, Set<VolumeId>>();
+  /** Copies that an operator asked to delete. */
+  readonly discarded = new Set<GroupId>();
+  #writes = 0;
+
+  line(groupId: GroupId, epoch: number): Line | undefined {
+    return this.lines.get(groupId)?.get(epoch);
+  }
+
+  linesOf(groupId: GroupId): readonly Line[] {
+    return [...(this.lines.get(groupId)?.values() ?? [])];
+  }
+
+  begin(line: Omit<Line, 'content' | 'wasGiven'>): void {
+    const lines = this.lines.get(line.groupId) ?? new Map<number, Line>();
+    this.lines.set(line.groupId, lines);
+    lines.set(line.epoch, { ...line, content: copyOf(line.began), wasGiven: false });
+  }
+
+  nextWrite(): number {
+    this.#writes += 1;
+    return this.#writes;
+  }
+
+  hasLeft(groupId: GroupId, volumeId: VolumeId): boolean {
+    return this.left.get(groupId)?.has(volumeId) === true;
+  }
+
+  /** A volume's bytes are in another group's present now, at the site that holds both. */
+  move(volumeId: VolumeId, from: Line | undefined, to: Line | undefined): void {
+    const blocks = from?.content.get(volumeId);
+    if (from === undefined) return;
+    this.#leave(from.groupId, volumeId);
+    if (blocks !== undefined) to?.content.set(volumeId, blocks);
+  }
+
+  #leave(groupId: GroupId, volumeId: VolumeId): void {
+    this.left.set(groupId, (this.left.get(groupId) ?? new Set()).add(volumeId));
+    for (const { content, began } of this.linesOf(groupId)) {
+      content.delete(volumeId);
+      began.delete(volumeId);
+    }
+  }
+}
+
+/** A block that says which write it is. */
+export function blockOf(write: number): Uint8Array {
+  const bytes = new Uint8Array(BLOCK_BYTES);
+  new DataView(bytes.buffer).setUint32(0, write);
+  return bytes;
+}
+
+export function tagsOf(content: GroupContent): Tags {
+  return new Map(
+    [...content].map(([volumeId, { blocks }]) => [
+      volumeId,
+      new Map(
+        [...blocks].map(([block, bytes]) => [
+          block,
+          new DataView(bytes.buffer, bytes.byteOffset).getUint32(0),
+        ]),
+      ),
+    ]),
+  );
+}
+
+export function copyOf(tags: Tags): Tags {
+  return new Map([...tags].map(([volumeId, blocks]) => [volumeId, new Map(blocks)]));
+}
+
+/** In words where `seen` is not as `wanted`; undefined when all of `wanted` is there. */
+export function difference(
+  wanted: Tags,
+  seen: Tags,
+  mayMiss: (volumeId: VolumeId) => boolean,
+): string | undefined {
+  for (const [volumeId, blocks] of wanted) {
+    const there = seen.get(volumeId);
+    if (there === undefined) {
+      if (mayMiss(volumeId) || blocks.size === 0) continue;
+      return `volume ${volumeId} is not there`;
+    }
+    for (const block of new Set([...blocks.keys(), ...there.keys()])) {
+      const [want, have] = [blocks.get(block) ?? 0, there.get(block) ?? 0];
+      if (want !== have) {
+        return `volume ${volumeId}, block ${block}: wanted write ${want}, is ${have}`;
+      }
+    }
+  }
+  return undefined;
+}
