@@ -1,11 +1,12 @@
 /** Lives a group's life with a crash in it, as often as asked. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { GroupId } from '../../src/domain/ids.ts';
 import { CrashPoints } from './crash-points.ts';
 import type { Fate } from './crash-points.ts';
 import { groupLife } from './group-life.ts';
 import { twoSites } from './test-sites.ts';
-import type { TestSites } from './test-sites.ts';
+import type { TestSite, TestSites } from './test-sites.ts';
 
 const ATTEMPTS = 3;
 
@@ -66,15 +67,21 @@ async function live(
         for (const site of both) await site.restartControl(crash.records(site.records));
         crash.revive();
         if (!kill) continue;
-        for (const site of both) {
-          const { pid } = await site.engine.inspect(life.groupId);
-          if (pid !== undefined) await site.killDataPlane(life.groupId);
-        }
+        for (const site of both) await killAll(site, life.groupIds);
       }
     }
   }
   const { count } = crash;
   await life.assertEnd();
-  for (const site of both) await site.engine.deleteGroup(life.groupId);
+  for (const site of both) {
+    for (const groupId of life.groupIds) await site.engine.deleteGroup(groupId);
+  }
   return count;
+}
+
+async function killAll(site: TestSite, groupIds: readonly GroupId[]): Promise<void> {
+  for (const groupId of groupIds) {
+    const { pid } = await site.engine.inspect(groupId);
+    if (pid !== undefined) await site.killDataPlane(groupId);
+  }
 }

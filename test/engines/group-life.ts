@@ -22,7 +22,7 @@ import type { TestSite, TestSites } from './test-sites.ts';
 type Step = () => Promise<unknown>;
 
 export interface GroupLife {
-  readonly groupId: GroupId;
+  readonly groupIds: readonly GroupId[];
   readonly steps: readonly Step[];
   assertEnd(): Promise<void>;
 }
@@ -32,6 +32,8 @@ export function groupLife({ a, b }: TestSites): GroupLife {
   const data = newVolume('data', 16 * MIB);
   const log = newVolume('log', 16 * MIB);
   const late = newVolume('late', 16 * MIB);
+  const guest = newVolume('guest', 16 * MIB);
+  const otherId = newGroup();
   const points = Array.from({ length: 7 }, newPoint);
   const point = (n: number): PointId => points[n - 1]!;
   const forkId = newFork();
@@ -43,6 +45,12 @@ export function groupLife({ a, b }: TestSites): GroupLife {
       const served: ServedGroup = await site.engine.serve(groupId, { hosts: [HOST] });
       await asHost(site, served, 'data', (volume) => writeBlocks(volume, numbers, tag));
       await asHost(site, served, 'log', (volume) => writeBlocks(volume, numbers, tag));
+    };
+  const writeGuest =
+    (id: GroupId, tag: number): Step =>
+    async () => {
+      const served = await a.engine.serve(id, { hosts: [HOST] });
+      await asHost(a, served, 'guest', (volume) => writeBlocks(volume, [tag], tag));
     };
   const cycle =
     (from: TestSite, to: TestSite, n: number, base?: number): Step =>
@@ -62,6 +70,12 @@ export function groupLife({ a, b }: TestSites): GroupLife {
     write(a, [2, 20], 3),
     cycle(a, b, 3, 2),
     () => b.engine.forgetPoints(groupId, [point(1), point(2)], limit),
+    () => a.engine.createVolume(otherId, guest),
+    writeGuest(otherId, 1),
+    () => a.engine.sealPoint(otherId, newPoint(), 2000),
+    writeGuest(otherId, 2),
+    // It comes, and becomes part of the fork below.
+    () => a.engine.moveVolume(guest.volumeId, otherId, groupId),
     // The sites part: each writes on.
     () => a.engine.sealPoint(groupId, point(4), 2000),
     write(a, [3], 4),
@@ -78,7 +92,13 @@ export function groupLife({ a, b }: TestSites): GroupLife {
     () => b.engine.forgetPoints(groupId, [point(5)], limit),
     () => a.engine.discardFork(groupId, forkId),
     () => a.engine.deleteVolume(groupId, log.volumeId),
+    () => a.engine.createVolume(groupId, guest),
+    writeGuest(groupId, 3),
+    () => a.engine.moveVolume(guest.volumeId, groupId, otherId),
+    writeGuest(otherId, 4),
+    () => a.engine.moveVolume(guest.volumeId, otherId, groupId),
     cycle(a, b, 7, 6),
+    () => a.engine.deleteGroup(otherId),
     () => a.engine.forgetPoints(groupId, [point(3)], limit),
   ];
 
@@ -94,9 +114,11 @@ export function groupLife({ a, b }: TestSites): GroupLife {
         [5, 2, 3, 0, 2, 3, 5, 6],
       );
     });
+    const tags = await asHost(a, served, 'guest', (volume) => tagsOf(volume, [1, 3, 4]));
+    assert.deepEqual(tags, [0, 3, 4]);
     for (const site of [a, b]) await assertFiles(site, groupId);
   };
-  return { groupId, steps, assertEnd };
+  return { groupIds: [groupId, otherId], steps, assertEnd };
 }
 
 /** Every file is a layer that the engine counts, and none was set aside. */
