@@ -7,6 +7,7 @@ import type { Log } from '../ports/log.ts';
 import type { Pairing } from '../ports/pairing.ts';
 import type { PeerProtocol } from '../ports/peer.ts';
 import type { Store } from '../ports/store.ts';
+import type { GroupGate } from '../sagas/group-gate.ts';
 
 /** What the use cases reach the world through. */
 export interface AppPorts {
@@ -19,6 +20,7 @@ export interface AppPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly sagas: Sagas;
+  readonly gate: GroupGate;
 }
 
 /** The runner, as far as use cases need it. */

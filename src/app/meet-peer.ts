@@ -12,7 +12,7 @@ import { sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
 import { cancelHandover } from './take-group.ts';
 
-type Deps = Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here' | 'log' | 'sagas'>;
+type Deps = Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here' | 'log' | 'sagas' | 'gate'>;
 
 /** What this site's own data planes are like, as the supervisor last saw them. */
 export type DataPlanes = (
@@ -64,7 +64,7 @@ export async function meetPeer(ports: Deps, beat: Beat): Promise<void> {
 }
 
 async function meetGroup(ports: Deps, theirs: GroupBeat): Promise<void> {
-  const { store, engine, here, log } = ports;
+  const { store, engine, here, log, gate } = ports;
   const { groupId } = theirs;
   const own = await store.read((tx) => tx.groups.get(groupId));
   if (own === undefined) return;
@@ -73,8 +73,11 @@ async function meetGroup(ports: Deps, theirs: GroupBeat): Promise<void> {
   if (meeting === 'same') return hearAcknowledgement(ports, own, theirs);
   // Given to this site: the giver's `take` brings the point to stand on.
   if (theirs.ownership.holder === here) return;
-  if (meeting === 'fence_then_learn') await engine.fence(groupId);
-  const overtaken = await store.transaction((tx) => learn(tx, ports, theirs));
+  // In one go: between the fence and the record nobody may open the group again.
+  const overtaken = await gate.through(groupId, async () => {
+    if (meeting === 'fence_then_learn') await engine.fence(groupId);
+    return store.transaction((tx) => learn(tx, ports, theirs));
+  });
   log.warn({ event: 'higher_epoch_met', groupId, from: own.ownership, to: theirs.ownership });
   if (overtaken !== undefined) await endOvertaken(ports, overtaken);
 }

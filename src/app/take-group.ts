@@ -58,7 +58,7 @@ export function cancelHandover(
  * @throws Refusal `stale_epoch`, `point_missing`
  */
 export async function takeGroup(
-  ports: Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here'>,
+  ports: Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here' | 'gate'>,
   from: SiteId,
   request: TakeGroup,
 ): Promise<void> {

@@ -28,6 +28,7 @@ import { retention } from '../reconcilers/retention.ts';
 import { scheduler } from '../reconcilers/scheduler.ts';
 import { supervisor } from '../reconcilers/supervisor.ts';
 import { allSagas } from '../sagas/all.ts';
+import { GroupGate } from '../sagas/group-gate.ts';
 import { SagaRunner } from '../sagas/runner.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { SiteConfig } from './config.ts';
@@ -110,7 +111,7 @@ export async function startSite(
   const here = site.id;
   const credentials = { certificateChain: identity.chainPem, privateKey: identity.leaf.privateKey };
   const peer = peerClient({ store, here }, () => credentials);
-  const sagaPorts = { here, engine, peer, store, clock: systemClock };
+  const sagaPorts = { here, engine, peer, store, clock: systemClock, gate: new GroupGate() };
   const sagas = new SagaRunner(sagaPorts, allSagas, log);
   const ports: AppPorts = {
     ...sagaPorts,

@@ -2,6 +2,7 @@
  * Keeps every group that this site holds open to its hosts, whatever dies, and nothing else.
  * Remembers what it last saw of each data plane for the heartbeats.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { AppPorts } from '../app/app-ports.ts';
 import type { DataPlanes } from '../app/meet-peer.ts';
 import { openHeldGroup } from '../app/open-group.ts';
@@ -20,11 +21,12 @@ export interface Supervisor extends Loop {
 }
 
 export function supervisor(ports: AppPorts): Supervisor {
-  const seen = new Map<GroupId, GroupInspection>();
+  const memory: Memory = { seen: new Map(), opened: new Map() };
+  const { seen } = memory;
   const round = async (): Promise<void> => {
     const groups = await ports.store.read((tx) => tx.groups.all());
     for (const gone of seen.keys()) if (!groups.some((g) => g.id === gone)) seen.delete(gone);
-    await Promise.all(groups.map((group) => supervise(ports, group, seen)));
+    await Promise.all(groups.map((group) => supervise(ports, group, memory)));
   };
   return {
     ...loop(ports, 'supervisor', REST_MS, round),
@@ -35,10 +37,16 @@ export function supervisor(ports: AppPorts): Supervisor {
   };
 }
 
+interface Memory {
+  readonly seen: Map<GroupId, GroupInspection>;
+  /** To which hosts each group was opened last by this process. */
+  readonly opened: Map<GroupId, readonly string[]>;
+}
+
 async function supervise(
   ports: AppPorts,
   { id: groupId }: Group,
-  seen: Map<GroupId, GroupInspection>,
+  { seen, opened }: Memory,
 ): Promise<void> {
   const { store, engine, here, log } = ports;
   try {
@@ -48,10 +56,7 @@ async function supervise(
     const group = await store.read((tx) => tx.groups.get(groupId));
     if (group === undefined) return;
     const serves = await shouldServe(ports, group);
-    if (serves && !inspection.serving && inspection.dataPlane !== 'hung') {
-      log.warn({ event: 'group_opened_again', groupId, dataPlane: inspection.dataPlane });
-      await openHeldGroup(ports, groupId);
-    }
+    if (serves && inspection.dataPlane !== 'hung') await keepOpen(ports, group, inspection, opened);
     if (group.ownership.holder !== here && inspection.hasPresent) {
       await setAsidePresent(ports, { groupId });
     }
@@ -62,6 +67,22 @@ async function supervise(
   } catch (error) {
     log.error({ event: 'supervision_failed', groupId, error });
   }
+}
+
+/**
+ * Opens what is closed, and opens again what was opened to other hosts than the store has now: a
+ * crash may have come between the two.
+ */
+async function keepOpen(
+  ports: AppPorts,
+  { id: groupId, hosts }: Group,
+  { serving, dataPlane }: GroupInspection,
+  opened: Memory['opened'],
+): Promise<void> {
+  if (serving && isDeepStrictEqual(opened.get(groupId), hosts)) return;
+  if (!serving) ports.log.warn({ event: 'group_opened_again', groupId, dataPlane });
+  await openHeldGroup(ports, groupId);
+  opened.set(groupId, hosts);
 }
 
 /** Operations whose own steps close and open the group's exports. */

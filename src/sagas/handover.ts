@@ -28,7 +28,7 @@ import { advance, afterHandover } from '../domain/replication-session.ts';
 import type { PrepareHandover } from '../ports/peer.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
 import { POINT_OF_NO_RETURN, saga } from './saga.ts';
-import { serveGroup, settleCycle, unlockGroup } from './operation.ts';
+import { fenceGroup, serveGroup, settleCycle, unlockGroup } from './operation.ts';
 import { startCycle } from './replicate.ts';
 import { needSession } from './offer.ts';
 
@@ -69,6 +69,11 @@ export const handover = saga<Handover>('handover')
     do: (ports, { groupId }, _done, control) => settleCycle(ports, groupId, control),
   })
   .step('warm-up', { do: (ports, h, _done, control) => warmUp(ports, h, control) })
+  .step('open-again', {
+    // Undone last, when the store says again that hosts may write.
+    do: () => Promise.resolve(),
+    undo: (ports, { groupId }) => serveGroup(ports, groupId),
+  })
   .commit(
     'close-to-hosts',
     async (tx, { groupId }, _done, { sagaId }) => {
@@ -78,10 +83,7 @@ export const handover = saga<Handover>('handover')
       await tx.groups.change(groupId, (g) => ({ ...g, fencedBy: undefined }));
     },
   )
-  .step('fence', {
-    do: ({ engine }, { groupId }) => engine.fence(groupId),
-    undo: (ports, { groupId }) => serveGroup(ports, groupId),
-  })
+  .step('fence', { do: (ports, { groupId }) => fenceGroup(ports, groupId) })
   .step('last-point', {
     attempts: 1,
     do: async (ports, h, _done, control) => {

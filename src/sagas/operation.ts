@@ -1,5 +1,6 @@
 import type { GroupId, SagaId } from '../domain/ids.ts';
 import { refuse } from '../domain/refusal.ts';
+import { mayServe } from '../domain/group.ts';
 import type { Group } from '../domain/group.ts';
 import type { Transaction } from '../ports/store.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
@@ -40,23 +41,39 @@ export async function settleCycle(
   if (session?.cycle !== undefined) await ended(session.cycle.sagaId);
 }
 
-/** Opens the group to its hosts as the store has them now; does nothing where it is not held. */
-export async function serveGroup(
-  { store, engine, here }: Pick<SagaPorts, 'store' | 'engine' | 'here'>,
-  groupId: GroupId,
-): Promise<void> {
-  const { hosts, ownership } = await store.read((tx) => tx.groups.need(groupId));
-  if (ownership.holder === here) await engine.serve(groupId, { hosts });
+type Doors = Pick<SagaPorts, 'store' | 'engine' | 'here' | 'gate'>;
+
+/**
+ * Opens the group to its hosts as the store has them now; does nothing where this site may not
+ * serve it: another one holds it, or an operation has closed it.
+ */
+export function serveGroup(ports: Doors, groupId: GroupId): Promise<void> {
+  return open(ports, groupId, () => Promise.resolve());
 }
 
-/** Serves a group that this site holds, on the point where its present begins. */
-export async function openGroup(
-  ports: Pick<SagaPorts, 'store' | 'engine' | 'here'>,
+/** The same, and where the group has no present yet it gets one, on the point where it begins. */
+export function openGroup(ports: Doors, groupId: GroupId): Promise<void> {
+  const { engine } = ports;
+  return open(ports, groupId, async ({ standsOn }) => {
+    if (standsOn === undefined || (await engine.inspect(groupId)).hasPresent) return;
+    await engine.promote(groupId, standsOn);
+  });
+}
+
+/** Closes the group to every host. The store says before that nobody may open it. */
+export function fenceGroup({ engine, gate }: Doors, groupId: GroupId): Promise<void> {
+  return gate.through(groupId, () => engine.fence(groupId));
+}
+
+function open(
+  { store, engine, here, gate }: Doors,
   groupId: GroupId,
+  prepare: (group: Group) => Promise<void>,
 ): Promise<void> {
-  const { standsOn } = await ports.store.read((tx) => tx.groups.need(groupId));
-  if (standsOn !== undefined && !(await ports.engine.inspect(groupId)).hasPresent) {
-    await ports.engine.promote(groupId, standsOn);
-  }
-  await serveGroup(ports, groupId);
+  return gate.through(groupId, async () => {
+    const group = await store.read((tx) => tx.groups.need(groupId));
+    if (!mayServe(group, here)) return;
+    await prepare(group);
+    await engine.serve(groupId, { hosts: group.hosts });
+  });
 }

@@ -16,6 +16,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Engine, Progress } from '../ports/engine.ts';
 import type { PeerProtocol } from '../ports/peer.ts';
 import type { Store, Transaction } from '../ports/store.ts';
+import type { GroupGate } from './group-gate.ts';
 
 /** What steps reach the world through. */
 export interface SagaPorts {
@@ -24,6 +25,7 @@ export interface SagaPorts {
   readonly peer: PeerProtocol;
   readonly store: Store;
   readonly clock: Clock;
+  readonly gate: GroupGate;
 }
 
 /** A running step's own handle on its saga. */

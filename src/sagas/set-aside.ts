@@ -7,7 +7,7 @@ import type { ForkId, GroupId, SessionId, SiteId } from '../domain/ids.ts';
 import { refuse } from '../domain/refusal.ts';
 import { afterFailover } from '../domain/replication-session.ts';
 import { newFork } from './forks.ts';
-import { unlockGroup } from './operation.ts';
+import { fenceGroup, unlockGroup } from './operation.ts';
 import { dropPointsAfter, newestSharedPoint } from './points.ts';
 import { saga } from './saga.ts';
 
@@ -23,7 +23,7 @@ export const setAside = saga<SetAside>('set-aside')
     await unlockGroup(tx, groupId, sagaId);
     await tx.sessions.change(sessionId, (s) => ({ ...s, parkedBecause: why }));
   })
-  .step('fence', { do: ({ engine }, { groupId }) => engine.fence(groupId) })
+  .step('fence', { do: (ports, { groupId }) => fenceGroup(ports, groupId) })
   .step('compare', {
     do: async ({ peer, store }, { groupId, peerId }) => {
       const { points } = await peer.describeGroup(peerId, groupId);

@@ -14,6 +14,7 @@ import type { SagaRecord } from '../../src/domain/saga-record.ts';
 import type { Log, LogLine } from '../../src/ports/log.ts';
 import type { Introduction, Pairing } from '../../src/ports/pairing.ts';
 import { allSagas } from '../../src/sagas/all.ts';
+import { GroupGate } from '../../src/sagas/group-gate.ts';
 import { SagaRunner } from '../../src/sagas/runner.ts';
 import type { SagaDefinition } from '../../src/sagas/saga.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
@@ -79,7 +80,7 @@ export function memoryWorld(t: Pick<TestContext, 'after'>): MemoryWorld {
     const logged: LogLine[] = [];
     const log = collectingLog(logged);
     const peer = memoryPeer(id, find, trouble);
-    const sagaPorts = { here: id, engine, peer, store, clock };
+    const sagaPorts = { here: id, engine, peer, store, clock, gate: new GroupGate() };
     let runner = new SagaRunner(sagaPorts, sagas, log);
     const introduction = {
       siteId: id,
