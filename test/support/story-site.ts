@@ -262,6 +262,23 @@ export class StorySite {
     return this.get<DataPlaneAnswer>(`/groups/${group}/data-plane`);
   }
 
+  /** What is true of the data plane once it is as told. */
+  dataPlaneOnce(
+    group: string,
+    sentence: string,
+    isSo: (dataPlane: DataPlaneAnswer) => boolean,
+  ): Promise<DataPlaneAnswer> {
+    return waitUntil(`${sentence} (${group} at ${this.name})`, STATE_LIMIT_MS, async () => {
+      const path = `/groups/${group}/data-plane`;
+      const seen = await this.ask<DataPlaneAnswer>({
+        method: 'GET',
+        path,
+        timeoutMs: JOB_LIMIT_MS,
+      });
+      return isSo(seen) ? seen : undefined;
+    });
+  }
+
   /** Oldest first. */
   async points(group: string): Promise<readonly PointAnswer[]> {
     return (await this.get<Page<PointAnswer>>(`/groups/${group}/points`)).items;
