@@ -38,6 +38,8 @@ export interface Engine {
   /**
    * Moves a volume with its bytes to another group's present. Its export closes, and opens at the
    * other group's address with the next `serve` of that group. Its points stay behind and go.
+   *
+   * @throws Refusal `in_use` — a fork of the group holds a part of it
    */
   moveVolume(volumeId: VolumeId, from: GroupId, to: GroupId): Promise<void>;
 

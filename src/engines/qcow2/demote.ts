@@ -20,13 +20,8 @@ import type { ForkRecord, GroupRecord, Layer, VolumeRecord } from './record.ts';
 import { dropSend } from './send-end.ts';
 import { fenceDaemon } from './serve.ts';
 
-export async function demote(
-  group: Group,
-  pointId: PointId,
-  forkId: ForkId,
-): Promise<Fork | undefined> {
-  await group.interrupt('send', 'merge');
-  return group.locked(async () => {
+export function demote(group: Group, pointId: PointId, forkId: ForkId): Promise<Fork | undefined> {
+  return group.alone(['send', 'merge'], async () => {
     const { record, daemon } = await enter(group);
     needPoint(group, record, pointId);
     const done = record.forks.find((fork) => fork.forkId === forkId);

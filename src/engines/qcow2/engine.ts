@@ -1,9 +1,8 @@
-import { statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import type { GroupId } from '../../domain/ids.ts';
 import { Failure, Refusal } from '../../domain/refusal.ts';
 import { LinkFailure } from '../../ports/engine.ts';
 import type { Engine, Space } from '../../ports/engine.ts';
-import { QmpClosed, QmpError, QmpTimeout } from '../qmp/errors.ts';
 import { deleteGroup, stopGroup } from './stop.ts';
 import { demote } from './demote.ts';
 import { forgetPoints } from './forget.ts';
@@ -71,7 +70,7 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
     hashPoint: (id, pointId) => told(hashPoint(group(id), pointId)),
     inspect: (id) => told(inspect(group(id))),
     groups: () => options.records.list(),
-    space: () => space(options.dataDirectory),
+    space: () => told(space(options.dataDirectory)),
     stop: (id) => told(stopGroup(group(id))),
     close: async () => {
       for (const known of groups.values()) known.close();
@@ -80,25 +79,21 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
   };
 }
 
-/** What goes wrong beneath is a `Failure` to the caller; refusals and the signal's reason stay. */
+/** What goes wrong beneath is a `Failure` to the caller; refusals, bugs and the signal's reason stay. */
 async function told<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
     return await work;
   } catch (cause) {
-    const isSaid =
-      cause instanceof Refusal || cause instanceof Failure || cause instanceof LinkFailure;
-    if (isSaid || (signal?.aborted && cause === signal.reason)) throw cause;
-    const isWorld =
-      cause instanceof QmpError ||
-      cause instanceof QmpTimeout ||
-      cause instanceof QmpClosed ||
-      (cause instanceof Error && 'code' in cause);
-    if (isWorld) throw new Failure(cause.message, { cause });
-    throw cause;
+    const isSaid = [Refusal, Failure, LinkFailure].some((kind) => cause instanceof kind);
+    const isBug = [TypeError, RangeError, ReferenceError].some((kind) => cause instanceof kind);
+    const isAsked = signal?.aborted === true && cause === signal.reason;
+    if (isSaid || isBug || isAsked || !(cause instanceof Error)) throw cause;
+    throw new Failure(cause.message, { cause });
   }
 }
 
 async function space(directory: string): Promise<Space> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
   const { blocks, bavail, bsize } = await statfs(directory);
   return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
 }

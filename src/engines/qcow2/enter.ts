@@ -58,7 +58,7 @@ async function putInOrder(
   { qmp, instance }: Daemon,
   record: GroupRecord,
 ): Promise<void> {
-  const merging = [...group.work].some(({ name }) => name === 'merge');
+  const merging = group.working.has('merge');
   for (const job of await queryJobs(qmp)) {
     if (job.id.startsWith(MERGE_JOB) && !merging) await abortJob(qmp, job);
   }

@@ -4,6 +4,7 @@ import { Failure, refuse } from '../../domain/refusal.ts';
 import { QmpClosed } from '../qmp/errors.ts';
 import { daemonPaths, findDaemon, startDaemon } from './daemon.ts';
 import type { Daemon, DaemonPaths } from './daemon.ts';
+import type { LongWork, LongWorkName } from './long-work.ts';
 import { Mutex } from './mutex.ts';
 import type { LayerIo } from './nodes.ts';
 import type { Qcow2EngineOptions } from './options.ts';
@@ -19,13 +20,6 @@ export interface Site {
   io(): Promise<LayerIo>;
 }
 
-/** Long work that others may have to end before they touch the layers. */
-export interface LongWork {
-  readonly name: 'send' | 'merge' | 'hash';
-  /** Asks it to end, and resolves when it has. What it did so far stays. */
-  interrupt(): Promise<void>;
-}
-
 /** A group as this process holds it: its record, its daemon's monitor, and who works on it. */
 export class Group {
   readonly id: GroupId;
@@ -36,8 +30,8 @@ export class Group {
   /** Sends follow each other; they hold no other lock while they copy. */
   readonly sends = new Mutex();
   readonly merges = new Mutex();
-  readonly work = new Set<LongWork>();
   readonly #lock = new Mutex();
+  readonly #work = new Set<LongWork>();
   #record: GroupRecord | undefined;
   #daemon: Daemon | undefined;
   #finding: Promise<Daemon | undefined> | undefined;
@@ -149,10 +143,32 @@ export class Group {
     return join(this.directory, file);
   }
 
-  /** Ends long work of these kinds. Call it without holding the lock that the work may want. */
-  async interrupt(...names: readonly LongWork['name'][]): Promise<void> {
-    const found = [...this.work].filter((work) => names.includes(work.name));
-    await Promise.all(found.map((work) => work.interrupt()));
+  /** Within the group's lock. The work is known from now until its `end`. */
+  begin(work: LongWork): void {
+    this.#work.add(work);
+  }
+
+  end(work: LongWork): void {
+    this.#work.delete(work);
+    work.close();
+  }
+
+  /** Which kinds of long work are under way. */
+  get working(): ReadonlySet<LongWorkName> {
+    return new Set([...this.#work].map(({ name }) => name));
+  }
+
+  /** As `locked`, with none of these kinds of long work under way: what is, is ended first. */
+  async alone<T>(names: readonly LongWorkName[], work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const found = [...this.#work].filter(({ name }) => names.includes(name));
+      await Promise.all(found.map((one) => one.interrupt()));
+      const result = await this.locked(async () => {
+        const isFree = !names.some((name) => this.working.has(name));
+        return isFree ? { value: await work() } : undefined;
+      });
+      if (result) return result.value;
+    }
   }
 }
 

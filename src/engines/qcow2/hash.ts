@@ -12,7 +12,8 @@ import type { VolumeHash } from '../../ports/engine.ts';
 import { connectNbd } from '../nbd/connection.ts';
 import { hashVolume } from '../nbd/hash-volume.ts';
 import { needPoint } from './group.ts';
-import type { Group, LongWork } from './group.ts';
+import type { Group } from './group.ts';
+import { LongWork } from './long-work.ts';
 import { enter } from './enter.ts';
 import { layerNode, layerOptions } from './nodes.ts';
 import { findVolume, layerBelow, layerFile, sealedLayer } from './record.ts';
@@ -28,22 +29,13 @@ interface SealedChain {
 }
 
 export async function hashPoint(group: Group, pointId: PointId): Promise<readonly VolumeHash[]> {
-  await group.interrupt('merge');
-  const stopped = new AbortController();
-  const { promise: over, resolve: isOver } = Promise.withResolvers<void>();
-  const work: LongWork = {
-    name: 'hash',
-    interrupt: () => {
-      stopped.abort(new Failure(`group ${group.id}: hashing point ${pointId} was ended`));
-      return over;
-    },
-  };
+  const work = new LongWork('hash', `group ${group.id}: hashing point ${pointId}`);
   try {
-    const chains = await group.locked(async () => {
+    const chains = await group.alone(['merge'], async () => {
       const { record } = await enter(group);
       const point = needPoint(group, record, pointId);
       // From here on no merge begins.
-      group.work.add(work);
+      group.begin(work);
       return point.volumes.map(({ volumeId }) => {
         const volume = findVolume(record, volumeId);
         const layer = volume && sealedLayer(volume, pointId);
@@ -52,10 +44,9 @@ export async function hashPoint(group: Group, pointId: PointId): Promise<readonl
         return { volume, top: volume.layers.indexOf(layer) };
       });
     });
-    return await hashChains(group, chains, stopped.signal);
+    return await hashChains(group, chains, work.signal);
   } finally {
-    group.work.delete(work);
-    isOver();
+    group.end(work);
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, statfs } from 'node:fs/promises';
+import { mkdir, rm, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { VolumeId } from '../../domain/ids.ts';
 import { refuse } from '../../domain/refusal.ts';
@@ -24,25 +24,30 @@ export interface WantedLayer {
  */
 export async function createLayers(group: Group, wanted: readonly WantedLayer[]): Promise<void> {
   const isNew = (await mkdir(group.directory, { recursive: true, mode: 0o700 })) !== undefined;
-  await needRoom(group, wanted.length * NEW_LAYER_BYTES);
-  await Promise.all(
-    wanted.map(({ volumeId, number, sizeBytes, below }) =>
-      createLayerFile({
-        path: group.path(layerFile(volumeId, number)),
-        sizeBytes,
-        backingFile: below === undefined ? undefined : layerFile(volumeId, below),
-      }),
-    ),
-  );
-  await syncDirectory(group.directory);
+  const neededBytes = wanted.length * NEW_LAYER_BYTES;
+  if ((await freeBytes(group)) < neededBytes) await refuseForRoom(group, neededBytes);
+  const layers = wanted.map(({ volumeId, number, sizeBytes, below }) => ({
+    path: group.path(layerFile(volumeId, number)),
+    sizeBytes,
+    backingFile: below === undefined ? undefined : layerFile(volumeId, below),
+  }));
+  try {
+    await Promise.all(layers.map(createLayerFile));
+    await syncDirectory(group.directory);
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC')) throw cause;
+    await Promise.all(layers.map(({ path }) => rm(path, { force: true })));
+    await refuseForRoom(group, neededBytes);
+  }
   if (isNew) await syncDirectory(dirname(group.directory));
 }
 
-async function needRoom(group: Group, neededBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(group.directory);
-  const freeBytes = bavail * bsize;
-  if (freeBytes < neededBytes) {
-    const siteId = group.site.options.tls.tlsName;
-    refuse({ code: 'no_space', siteId, neededBytes, freeBytes });
-  }
+async function freeBytes({ directory }: Group): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize;
+}
+
+async function refuseForRoom(group: Group, neededBytes: number): Promise<never> {
+  const siteId = group.site.options.tls.tlsName;
+  refuse({ code: 'no_space', siteId, neededBytes, freeBytes: await freeBytes(group) });
 }

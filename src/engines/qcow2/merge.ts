@@ -6,8 +6,9 @@ import { findJob, queryJobs, queryObjects } from '../qmp/queries.ts';
 import { collectGarbage, enterRunning } from './enter.ts';
 import { deleteNodes, readGraph } from './graph.ts';
 import type { Graph } from './graph.ts';
-import type { Group, LongWork } from './group.ts';
+import type { Group } from './group.ts';
 import { allocatedBytes } from './layer-file.ts';
+import { LongWork } from './long-work.ts';
 import { MERGE_JOB, MERGE_LIMIT } from './merge-job.ts';
 import { afterMerge, nextMerge } from './merge-plan.ts';
 import type { MergeStep } from './merge-plan.ts';
@@ -28,44 +29,31 @@ interface Merge {
 
 /** Merges what needs no boundary any more, until nothing is left or somebody needs the layers. */
 export async function mergeLayers(group: Group, limit: MergeLimit): Promise<void> {
-  const { promise: over, resolve: isOver } = Promise.withResolvers<void>();
-  let interrupted = false;
-  const work: LongWork = {
-    name: 'merge',
-    interrupt: () => {
-      interrupted = true;
-      return over;
-    },
-  };
   await group.merges.run(async () => {
-    group.work.add(work);
+    const work = new LongWork('merge', `group ${group.id}: merging layers`);
     try {
       for (;;) {
-        const merge = await group.locked(() => begin(group, limit, interrupted));
+        const merge = await group.locked(() => begin(group, limit, work));
         if (!merge) return;
-        const done = merge.job === undefined || (await watch(merge, merge.job, () => interrupted));
+        const done = merge.job === undefined || (await watch(merge, merge.job, work.signal));
         if (done) await group.locked(() => finish(group, merge));
       }
     } finally {
-      group.work.delete(work);
-      isOver();
+      group.end(work);
     }
   });
 }
 
 /** Within the group's lock. @returns the merge that was begun; undefined when none should be */
-async function begin(
-  group: Group,
-  limit: MergeLimit,
-  interrupted: boolean,
-): Promise<Merge | undefined> {
-  const inTheWay = [...group.work].some(({ name }) => name !== 'merge');
-  if (interrupted || inTheWay) return undefined;
+async function begin(group: Group, limit: MergeLimit, work: LongWork): Promise<Merge | undefined> {
+  const inTheWay = group.working.has('send') || group.working.has('hash');
   const record = await group.record();
-  if (record.sending) return undefined;
+  // A send that is parked has jobs on the chain, though nobody waits for them.
+  if (work.signal.aborted || inTheWay || record.sending) return undefined;
   for (const volume of record.volumes) {
     const step = nextMerge(volume, await factsOf(group, record, volume));
     if (!step) continue;
+    group.begin(work);
     const { daemon } = await enterRunning(group);
     const graph = await readGraph(daemon.qmp);
     const isDone = step.kind === 'drop' || isMerged(volume, step, graph);
@@ -151,11 +139,7 @@ async function start(qmp: QmpClient, { volume, step, graph, limit }: Start): Pro
 }
 
 /** @returns whether the job came to its good end */
-async function watch(
-  { qmp }: Merge,
-  jobId: string,
-  isInterrupted: () => boolean,
-): Promise<boolean> {
+async function watch({ qmp }: Merge, jobId: string, signal: AbortSignal): Promise<boolean> {
   for (;;) {
     const seen = qmp.eventCount;
     const job = findJob(await queryJobs(qmp), jobId);
@@ -163,10 +147,10 @@ async function watch(
     if (job.status === 'concluded') {
       const error = await concludeJob(qmp, jobId);
       if (error === undefined) return true;
-      if (isInterrupted()) return false;
+      if (signal.aborted) return false;
       throw new Failure(`merge of layers: ${error}`);
     }
-    if (isInterrupted()) await abortJob(qmp, job);
+    if (signal.aborted) await abortJob(qmp, job);
     else await qmp.nextEventOrTimeout(seen, LOOK_AGAIN_MS);
     await new Promise((resolve) => setTimeout(resolve, REST_MS));
   }

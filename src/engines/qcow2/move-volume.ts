@@ -21,10 +21,13 @@ import { dropSend } from './send-end.ts';
 import { closeVolume } from './volumes.ts';
 
 export async function moveVolume(from: Group, to: Group, volumeId: VolumeId): Promise<void> {
-  await from.interrupt('send', 'merge', 'hash');
-  const [first, second] = from.id < to.id ? [from, to] : [to, from];
+  const isFirst = from.id < to.id;
+  const [first, second] = isFirst ? [from, to] : [to, from];
+  const inTheWay = ['send', 'merge', 'hash'] as const;
   // Always in the same order: two moves that cross do not wait for each other for ever.
-  await first.locked(() => second.locked(() => move(from, to, volumeId)));
+  await first.alone(isFirst ? inTheWay : [], () =>
+    second.alone(isFirst ? [] : inTheWay, () => move(from, to, volumeId)),
+  );
 }
 
 async function move(from: Group, to: Group, volumeId: VolumeId): Promise<void> {

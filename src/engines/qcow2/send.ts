@@ -14,6 +14,7 @@ import type { Daemon } from './daemon.ts';
 import { enter, enterRunning } from './enter.ts';
 import { needPoint } from './group.ts';
 import type { Group } from './group.ts';
+import { LongWork } from './long-work.ts';
 import type { GroupRecord, Sending, Sent } from './record.ts';
 import { deleteSendNodes, dropSend, endSend, sendJobs } from './send-end.ts';
 import { SEND_JOB, planSend } from './send-plan.ts';
@@ -34,30 +35,18 @@ export interface Attempt {
 export function sendPoint(group: Group, request: SendPoint, watch: SendWatch): Promise<SentPoint> {
   return group.sends.run(async () => {
     watch.signal.throwIfAborted();
-    await group.interrupt('merge');
-    const begun = await group.locked(() => begin(group, request));
-    if ('sent' in begun) return begun.sent;
-    const ended = new AbortController();
-    const signal = AbortSignal.any([watch.signal, ended.signal]);
-    const { promise: over, resolve: isOver } = Promise.withResolvers<void>();
-    const work = {
-      name: 'send',
-      interrupt: () => {
-        ended.abort(
-          new Failure(`group ${group.id}: the send of point ${request.pointId} was ended`),
-        );
-        return over;
-      },
-    } as const;
-    group.work.add(work);
+    const work = new LongWork('send', `group ${group.id}: the send of point ${request.pointId}`);
+    const signal = AbortSignal.any([watch.signal, work.signal]);
     try {
+      // A send reads the chain that a merge changes.
+      const begun = await group.alone(['merge'], () => begin(group, request, work));
+      if ('sent' in begun) return begun.sent;
       await reachTarget(group, request, signal);
       await prepareLink(group, begun.daemon.qmp, request);
       const sentBytes = await watchCopies(begun, { ...watch, signal });
       return await group.locked(() => finish(begun, sentBytes));
     } finally {
-      group.work.delete(work);
-      isOver();
+      group.end(work);
     }
   });
 }
@@ -65,12 +54,14 @@ export function sendPoint(group: Group, request: SendPoint, watch: SendWatch): P
 async function begin(
   group: Group,
   request: SendPoint,
+  work: LongWork,
 ): Promise<Attempt | { readonly sent: SentPoint }> {
   const { record, daemon } = await enterRunning(group);
   const point = needPoint(group, record, request.pointId);
   if (request.basePointId !== undefined) needPoint(group, record, request.basePointId);
   const sent = alreadySent(record, request);
   if (sent) return { sent };
+  group.begin(work);
   const {
     record: current,
     restarted,
@@ -160,8 +151,7 @@ async function finish(
 }
 
 export async function cancelSend(group: Group): Promise<void> {
-  await group.interrupt('send');
-  await group.locked(async () => {
+  await group.alone(['send'], async () => {
     const { record, daemon } = await enter(group);
     await dropSend(group, record, daemon);
   });

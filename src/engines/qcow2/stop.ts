@@ -9,14 +9,12 @@ import { SEND_JOB } from './send-plan.ts';
 
 /** Ends the daemon: in an orderly way if it answers, else by force. */
 export async function stopGroup(group: Group): Promise<void> {
-  await group.interrupt('send', 'merge', 'hash');
-  await group.locked(() => stopDaemon(group));
+  await group.alone(['send', 'merge', 'hash'], () => stopDaemon(group));
 }
 
 /** Ends the daemon and removes all that there is of the group. */
 export async function deleteGroup(group: Group): Promise<void> {
-  await group.interrupt('send', 'merge', 'hash');
-  await group.locked(async () => {
+  await group.alone(['send', 'merge', 'hash'], async () => {
     await stopDaemon(group);
     if (await group.isKnown()) {
       // From here on nothing refers to the files.

@@ -44,8 +44,7 @@ export function createVolume(group: Group, spec: VolumeSpec): Promise<void> {
 }
 
 export async function deleteVolume(group: Group, volumeId: VolumeId): Promise<void> {
-  await group.interrupt('send', 'merge', 'hash');
-  await group.locked(async () => {
+  await group.alone(['send', 'merge', 'hash'], async () => {
     const entered = await enter(group);
     const { daemon } = entered;
     let { record } = entered;
@@ -73,11 +72,14 @@ function withoutVolume(record: GroupRecord, volumeId: VolumeId): GroupRecord {
       .filter((part) => part.volumeId === volumeId)
       .flatMap(({ layers }) => layers.map(({ number }) => forkFile(forkId, volumeId, number))),
   );
-  if (!volume && inForks.length === 0) return record;
-  const inChain = volume?.layers.map(({ number }) => layerFile(volumeId, number)) ?? [];
+  const leaving = record.leaving.find((v) => v.volumeId === volumeId);
+  if (!volume && !leaving && inForks.length === 0) return record;
+  const layers = [...(volume?.layers ?? []), ...(leaving?.layers ?? [])];
+  const inChain = layers.map(({ number }) => layerFile(volumeId, number));
   return {
     ...record,
     volumes: others(record.volumes),
+    leaving: others(record.leaving),
     points: record.points.map((point) => ({ ...point, volumes: others(point.volumes) })),
     forks: record.forks.map((fork) => ({ ...fork, volumes: others(fork.volumes) })),
     garbage: [...record.garbage, ...inChain, ...inForks],
@@ -96,8 +98,7 @@ export async function resizeVolume(
   volumeId: VolumeId,
   sizeBytes: number,
 ): Promise<void> {
-  await group.interrupt('merge');
-  await group.locked(async () => {
+  await group.alone(['merge'], async () => {
     const { record, daemon } = await enter(group);
     const volume = findVolume(record, volumeId);
     if (!volume || !activeLayer(volume)) {

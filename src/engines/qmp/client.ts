@@ -140,8 +140,8 @@ export class QmpClient {
   }
 
   #onLine(line: string): void {
-    const message: unknown = JSON.parse(line);
-    if (!isFields(message)) return;
+    const message = parseLine(line);
+    if (!isFields(message)) return this.#end(new QmpClosed(`not QMP: ${line.slice(0, 80)}`));
     if (message['event'] !== undefined) return this.#onEvent();
     const id = message['QMP'] === undefined ? (optionalText(message, 'id') ?? '') : 'greeting';
     const waiting = this.#waiting.get(id);
@@ -164,5 +164,13 @@ export class QmpClient {
     for (const waiting of this.#waiting.values()) waiting.reject(reason);
     this.#waiting.clear();
     for (const wake of [...this.#sleepers]) wake();
+  }
+}
+
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
   }
 }
