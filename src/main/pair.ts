@@ -182,15 +182,23 @@ async function serverPid(dir: string, name: string): Promise<number | undefined>
 }
 
 async function stopServer(dir: string, name: string): Promise<void> {
+  const pid = await serverPid(dir, name);
+  if (pid === undefined) return;
+  process.kill(pid, 'SIGTERM');
   const until = performance.now() + DOWN_LIMIT_MS;
-  let signal: NodeJS.Signals = 'SIGTERM';
-  for (;;) {
-    const pid = await serverPid(dir, name);
-    if (pid === undefined) break;
-    if (performance.now() > until) signal = 'SIGKILL';
-    process.kill(pid, signal);
+  while (!(await hasEnded(pid))) {
+    if (performance.now() > until) process.kill(pid, 'SIGKILL');
     await delay(POLL_MS);
   }
+}
+
+/**
+ * A process that is about to end has no command line any more and still holds its files: it has
+ * ended when it is gone, or waits only for its parent to look.
+ */
+async function hasEnded(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  return stat === undefined || /^\d+ \(.*\) [ZX] /s.test(stat);
 }
 
 async function readNumber(file: string): Promise<number | undefined> {
