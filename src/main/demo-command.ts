@@ -50,10 +50,20 @@ async function demo({ exit = false, dir: given, portOffset = 0 }: DemoFlags): Pr
     if (exit) return;
     print(`\nBoth sites go on. In another terminal: ./baton --pair ${dir} --at paris group list`);
     print('Ctrl-C ends them.');
-    if (!interrupted.signal.aborted) await once(interrupted.signal, 'abort');
+    await untilAborted(interrupted.signal);
   } finally {
     await pairDown(dir);
     if (given === undefined) await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Waiting for a signal does not keep a process alive by itself. */
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  const alive = setInterval(() => undefined, 60_000);
+  try {
+    if (!signal.aborted) await once(signal, 'abort');
+  } finally {
+    clearInterval(alive);
   }
 }
 

@@ -139,7 +139,11 @@ export async function startSite(
   await sagas.start();
   const loops = [
     watch,
-    linkWatch(ports, { dataPlanes: watch.dataPlanes, linkCut: cut.possible ? linkCut : undefined }),
+    linkWatch(ports, {
+      dataPlanes: watch.dataPlanes,
+      linkCut: cut.possible ? linkCut : undefined,
+      endCalls: peer.endCalls,
+    }),
     scheduler(ports),
     retention(ports),
     housekeeping(ports),
