@@ -365,11 +365,13 @@ export class StorySite {
 
   // Its link
 
-  /** Closes the connections by which it receives the group; they may be made again. */
-  async cutLinkInto(group: string): Promise<void> {
+  /** Closes the connections by which it receives the group. @returns how many */
+  async cutLinkInto(group: string): Promise<number> {
     const { address } = await this.dataPlane(group);
     assert.ok(address, `${group} has an address at ${this.name}`);
-    await run('ss', ['-K', 'dst', address.host, 'dport', '=', `${address.port}`]);
+    const filter = ['dst', address.host, 'dport', '=', `${address.port}`];
+    const { stdout } = await run('ss', ['-HtnK', ...filter]);
+    return stdout.split('\n').filter((line) => line !== '').length;
   }
 }
 

@@ -12,11 +12,13 @@ import { connectNbd } from '../../src/engines/nbd/connection.ts';
 import type { NbdConnection } from '../../src/engines/nbd/connection.ts';
 import { startNumberedWriter } from '../../src/main/numbered-writer.ts';
 import type { NumberedWriter, NumberedWriterOptions } from '../../src/main/numbered-writer.ts';
-import { pairDown, pairUp, signedIn } from '../../src/main/pair.ts';
+import { pairDown, pairUp, signedIn, waitForSite } from '../../src/main/pair.ts';
 import type { Promised, Verification } from '../../src/main/verify-writes.ts';
 import { waitUntil } from '../../src/main/wait-until.ts';
 import type { AttachmentAnswer } from './native-answers.ts';
 import { killProcessesIn, processesIn } from './site-processes.ts';
+import { layOutPair } from './story-link.ts';
+import type { SilentLink } from './story-link.ts';
 import { StorySite } from './story-site.ts';
 
 const MIB = 1024 * 1024;
@@ -44,6 +46,8 @@ export interface ProtectOptions {
 export interface TwoSitesOptions extends ProtectOptions {
   /** A group of this name: see `TwoSites.protect`. */
   readonly protecting?: string;
+  /** What is between the sites; loopback unless told. */
+  readonly link?: SilentLink;
 }
 
 export interface WriterOptions extends Pick<
@@ -62,10 +66,10 @@ let made = 0;
 
 export async function twoSites(
   scope: Scope,
-  { protecting, ...options }: TwoSitesOptions = {},
+  { protecting, link, ...options }: TwoSitesOptions = {},
 ): Promise<TwoSites> {
   const dir = await mkdtemp(join(tmpdir(), 'baton-story-'));
-  const sites = await bringUp(scope, dir);
+  const sites = await bringUp(scope, dir, link);
   if (protecting !== undefined) await sites.protect(protecting, options);
   return sites;
 }
@@ -75,7 +79,7 @@ export function volumesOf(group: string, count = 2): readonly string[] {
   return Array.from({ length: count }, (_, index) => `${group}-${index + 1}`);
 }
 
-async function bringUp(scope: Scope, dir: string): Promise<TwoSites> {
+async function bringUp(scope: Scope, dir: string, link?: SilentLink): Promise<TwoSites> {
   // Whatever ends this process, also a time limit: nothing of the story outlives it.
   const atExit = (): void => {
     killProcessesIn(dir);
@@ -87,8 +91,14 @@ async function bringUp(scope: Scope, dir: string): Promise<TwoSites> {
     await end(dir, story.sites);
     process.off('exit', atExit);
   });
-  const [addressA, addressB] = ownAddresses();
-  const pair = await pairUp({ dir, addressA, addressB, portOffset: PORT_OFFSET });
+  const [addressA, addressB] = link?.addresses ?? ownAddresses();
+  const options = { dir, addressA, addressB, portOffset: PORT_OFFSET };
+  if (link !== undefined) {
+    const [, lyon] = await layOutPair(options);
+    assert.ok(lyon);
+    await waitForSite(dir, lyon, await link.start(dir, lyon));
+  }
+  const pair = await pairUp(options);
   const [paris, lyon] = await Promise.all(
     pair.sites.map(async (site) => new StorySite(dir, site, await signedIn(site))),
   );
