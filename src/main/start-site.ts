@@ -142,7 +142,7 @@ export async function startSite(
     linkWatch(ports, {
       dataPlanes: watch.dataPlanes,
       linkCut: cut.possible ? linkCut : undefined,
-      endCalls: peer.endCalls,
+      endCalls: (peerId) => peer.endCalls(peerId),
     }),
     scheduler(ports),
     retention(ports),

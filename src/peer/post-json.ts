@@ -11,6 +11,8 @@ export interface Post {
   readonly path: string;
   readonly body: unknown;
   readonly timeoutMs: number;
+  /** Ends the wait before that, with its reason. */
+  readonly signal?: AbortSignal;
   readonly agent?: Agent;
   readonly connection?: Duplex;
 }
@@ -44,7 +46,8 @@ function exchange(post: Post): Promise<RawAnswer> {
   const { host, port, path, body, timeoutMs, agent, connection } = post;
   const text = JSON.stringify(body);
   return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(timeoutMs);
+    const timeLimit = AbortSignal.timeout(timeoutMs);
+    const signal = post.signal ? AbortSignal.any([timeLimit, post.signal]) : timeLimit;
     const outgoing = request({
       host,
       port,
@@ -55,11 +58,12 @@ function exchange(post: Post): Promise<RawAnswer> {
       ...(agent && { agent }),
       ...(connection && { createConnection: () => connection }),
     });
-    outgoing.on('error', (error) => {
-      reject(
-        signal.aborted ? new Error(`no answer within ${timeoutMs} ms`, { cause: error }) : error,
-      );
-    });
+    const failed = (error: Error): void => {
+      if (post.signal?.aborted) reject(post.signal.reason as Error);
+      else if (!timeLimit.aborted) reject(error);
+      else reject(new Error(`no answer within ${timeoutMs} ms`, { cause: error }));
+    };
+    outgoing.on('error', failed);
     outgoing.on('response', (incoming) => {
       const chunks: Buffer[] = [];
       let length = 0;
@@ -68,7 +72,7 @@ function exchange(post: Post): Promise<RawAnswer> {
         length += chunk.length;
         if (length > MAX_ANSWER_BYTES) incoming.destroy(new Error('the answer is too long'));
       });
-      incoming.on('error', reject);
+      incoming.on('error', failed);
       incoming.on('end', () => {
         resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
       });

@@ -2,7 +2,8 @@
  * Knows whether each peer answers, and bounds what a silent link can hold.
  *
  *   beat every BEAT_MS ── MISSED_BEATS without an answer ──▶ down: the replication connections
- *   of every shared group are cut, so that nothing waits for a kernel that will not give up
+ *   of every shared group are cut, so that nothing waits for a kernel that will not give up, and
+ *   calls to the peer end: hosts may be fenced while a handover waits for its answer
  */
 import { exchangeBeats } from '../app/meet-peer.ts';
 import type { DataPlanes } from '../app/meet-peer.ts';
@@ -21,6 +22,8 @@ export interface LinkWatchOptions {
   readonly dataPlanes: DataPlanes;
   /** Absent where this machine cannot close connections; see `LinkCut.probe`. */
   readonly linkCut: LinkCut | undefined;
+  /** Ends what waits for an answer of the peer. */
+  readonly endCalls?: (peerId: SiteId) => void;
 }
 
 export function linkWatch(ports: AppPorts, options: LinkWatchOptions): Loop {
@@ -53,6 +56,7 @@ async function beat(
     if (count < MISSED_BEATS) return;
     const detail = error instanceof Error ? error.message : String(error);
     const changed = await record(ports, peerId, 'down', heard.get(peerId), detail);
+    options.endCalls?.(peerId);
     if (changed) await cutLinks(ports, options.linkCut, peerId);
   }
 }

@@ -35,6 +35,8 @@ export interface SiteCredentials {
 }
 
 export interface PeerClient extends PeerProtocol {
+  /** Ends every call to that peer that waits for an answer; each is refused `peer_unreachable`. */
+  endCalls(to: SiteId): void;
   close(): void;
 }
 
@@ -45,6 +47,7 @@ export function peerClient(
 ): PeerClient {
   const agents = new Map<SiteId, { readonly pinned: string; readonly agent: Agent }>();
   const validators = new Map<MessageName, Validator>();
+  const calls = new Map<SiteId, Set<AbortController>>();
 
   const agentFor = ({ id, authorityPem }: Peer): Agent => {
     const { certificateChain, privateKey } = credentials();
@@ -77,18 +80,24 @@ export function peerClient(
     const { host, port } = peer;
     const path = `${PATH}/${name}`;
     const agent = agentFor(peer);
+    const ending = new AbortController();
+    const open = calls.get(to) ?? new Set();
+    calls.set(to, open.add(ending));
     const answer = await postJson({
       host,
       port,
       path,
       body,
       timeoutMs: TIMEOUT_MS[name],
+      signal: ending.signal,
       agent,
-    }).catch((error: unknown) => {
-      const detail = error instanceof Error ? error.message : String(error);
-      const reason: Reason = { code: 'peer_unreachable', siteId: to, detail };
-      throw new Refusal(reason, { cause: error });
-    });
+    })
+      .catch((error: unknown) => {
+        const detail = error instanceof Error ? error.message : String(error);
+        const reason: Reason = { code: 'peer_unreachable', siteId: to, detail };
+        throw new Refusal(reason, { cause: error });
+      })
+      .finally(() => open.delete(ending));
     if (answer.status === 200 && validatorFor(name).Check(answer.body))
       return answer.body as Answer;
     const { reason } = (answer.body ?? {}) as { readonly reason?: Reason };
@@ -119,6 +128,9 @@ export function peerClient(
         { groupId, pointId },
       );
       return volumes;
+    },
+    endCalls: (to) => {
+      for (const call of calls.get(to) ?? []) call.abort(new Error('its heartbeats are missing'));
     },
     close: () => {
       for (const { agent } of agents.values()) agent.destroy();
