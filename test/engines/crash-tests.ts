@@ -72,6 +72,7 @@ async function live(
     }
   }
   const { count } = crash;
+  crash.revive();
   await life.assertEnd();
   for (const site of both) {
     for (const groupId of life.groupIds) await site.engine.deleteGroup(groupId);

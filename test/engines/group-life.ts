@@ -1,7 +1,9 @@
 /** A life of a group in steps, each of which may be repeated, and what must be true at its end. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { GroupId, PointId } from '../../src/domain/ids.ts';
 import type { ServedGroup } from '../../src/ports/engine.ts';
 import {
@@ -18,6 +20,8 @@ import {
   writeBlocks,
 } from './contract-group.ts';
 import type { TestSite, TestSites } from './test-sites.ts';
+
+const run = promisify(execFile);
 
 type Step = () => Promise<unknown>;
 
@@ -124,8 +128,27 @@ export function groupLife({ a, b }: TestSites): GroupLife {
 /** Every file is a layer that the engine counts, and none was set aside. */
 async function assertFiles(site: TestSite, groupId: GroupId): Promise<void> {
   const { volumes, forks } = await site.engine.inspect(groupId);
-  const files = await readdir(join(site.dataDirectory, 'groups', groupId));
+  const directory = join(site.dataDirectory, 'groups', groupId);
+  const files = await readdir(directory);
   const layers = volumes.reduce((sum, volume) => sum + volume.layers, 0);
   assert.deepEqual(forks, []);
   assert.equal(files.length, layers, files.join('\n'));
+  for (const { volumeId, layers: count } of volumes)
+    await assertHeaders(directory, volumeId, count);
+}
+
+/** The newest file's header leads through all layers, by relative names. */
+async function assertHeaders(directory: string, volumeId: string, layers: number): Promise<void> {
+  const own = (await readdir(directory)).filter((file) => file.startsWith(volumeId));
+  const numberOf = (file: string): number => Number(file.split('.')[1]);
+  const top = own.toSorted((x, y) => numberOf(x) - numberOf(y)).at(-1) ?? '';
+  const options = ['info', '--force-share', '--backing-chain', '--output=json'];
+  const { stdout } = await run('qemu-img', [...options, join(directory, top)]);
+  const chain = JSON.parse(stdout) as readonly { readonly 'backing-filename'?: string }[];
+  assert.equal(chain.length, layers);
+  const names = chain.flatMap((one) => one['backing-filename'] ?? []);
+  assert.deepEqual(
+    names.filter((name) => name.includes('/')),
+    [],
+  );
 }

@@ -52,6 +52,7 @@ export interface TestSite extends ContractSite {
   readonly directory: string;
   readonly dataDirectory: string;
   readonly log: readonly LogLine[];
+  readonly authority: Credential;
   readonly records: MemoryRecords;
   restartControl(records?: EngineRecords): Promise<void>;
 }
@@ -158,6 +159,7 @@ function testSite({
     directory: home,
     dataDirectory,
     log,
+    authority,
     records,
     get engine() {
       return engine;

@@ -161,12 +161,13 @@ function launch(paths: DaemonPaths): { readonly ended: () => string | undefined 
   return { ended: () => ended };
 }
 
-/** Ends a daemon in an orderly way: it flushes and closes all. */
+/** Ends a daemon in an orderly way: it flushes and closes all. On return its lock is free. */
 export async function quitDaemon(
   paths: DaemonPaths,
   { qmp, instance }: Daemon,
   clock: Clock,
 ): Promise<void> {
+  const pid = await findProcess(paths, instance);
   try {
     await qmp.execute('quit', {}, END_LIMIT_MS);
   } catch (cause) {
@@ -174,7 +175,7 @@ export async function quitDaemon(
   } finally {
     qmp.close();
   }
-  await processEnd(paths, instance, clock);
+  if (pid !== undefined) await processEnd(paths, pid, clock);
 }
 
 /** Ends a daemon that does not answer. What was not flushed is lost, as with a machine's power. */
@@ -186,18 +187,12 @@ export async function killDaemon(paths: DaemonPaths, clock: Clock): Promise<void
   } catch {
     return;
   }
-  await processEnd(paths, undefined, clock);
+  await processEnd(paths, pid, clock);
 }
 
-async function processEnd(
-  paths: DaemonPaths,
-  instance: string | undefined,
-  clock: Clock,
-): Promise<void> {
+async function processEnd(paths: DaemonPaths, pid: number, clock: Clock): Promise<void> {
   const giveUpAt = clock.monotonicMs() + END_LIMIT_MS;
-  for (;;) {
-    const pid = await findProcess(paths, instance);
-    if (pid === undefined) return;
+  while (await isDaemon(paths, pid)) {
     if (clock.monotonicMs() > giveUpAt) throw new DaemonHung(`process ${pid} does not end`);
     await clock.sleep(END_POLL_MS);
   }
@@ -207,10 +202,14 @@ async function processEnd(
 export async function findProcess(paths: DaemonPaths, instance = ''): Promise<number | undefined> {
   const pid = Number(await readFile(paths.pid, 'utf8').catch(() => ''));
   if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
+  return (await isDaemon(paths, pid, instance)) ? pid : undefined;
+}
+
+async function isDaemon(paths: DaemonPaths, pid: number, instance = ''): Promise<boolean> {
   // Empty for a process that has ended and that nobody has waited for.
   const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   const isOurs = commandLine.includes(`path=${escaped(paths.control)},`);
-  return isOurs && commandLine.includes(`${INSTANCE_PREFIX}${instance}`) ? pid : undefined;
+  return isOurs && commandLine.includes(`${INSTANCE_PREFIX}${instance}`);
 }
 
 function openLog(path: string): number {
