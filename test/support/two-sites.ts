@@ -17,6 +17,7 @@ import type { Promised, Verification } from '../../src/main/verify-writes.ts';
 import { waitUntil } from '../../src/main/wait-until.ts';
 import type { AttachmentAnswer } from './native-answers.ts';
 import { killProcessesIn, processesIn } from './site-processes.ts';
+import type { SmallDisk } from './story-disk.ts';
 import { layOutPair } from './story-link.ts';
 import type { SilentLink } from './story-link.ts';
 import { StorySite } from './story-site.ts';
@@ -48,6 +49,8 @@ export interface TwoSitesOptions extends ProtectOptions {
   readonly protecting?: string;
   /** What is between the sites; loopback unless told. */
   readonly link?: SilentLink;
+  /** What lyon keeps its data on; the same as everything unless told. */
+  readonly lyonDisk?: SmallDisk;
 }
 
 export interface WriterOptions extends Pick<
@@ -66,10 +69,10 @@ let made = 0;
 
 export async function twoSites(
   scope: Scope,
-  { protecting, link, ...options }: TwoSitesOptions = {},
+  { protecting, link, lyonDisk, ...options }: TwoSitesOptions = {},
 ): Promise<TwoSites> {
   const dir = await mkdtemp(join(tmpdir(), 'baton-story-'));
-  const sites = await bringUp(scope, dir, link);
+  const sites = await bringUp(scope, dir, { link, lyonDisk });
   if (protecting !== undefined) await sites.protect(protecting, options);
   return sites;
 }
@@ -79,7 +82,16 @@ export function volumesOf(group: string, count = 2): readonly string[] {
   return Array.from({ length: count }, (_, index) => `${group}-${index + 1}`);
 }
 
-async function bringUp(scope: Scope, dir: string, link?: SilentLink): Promise<TwoSites> {
+interface Surroundings {
+  readonly link: SilentLink | undefined;
+  readonly lyonDisk: SmallDisk | undefined;
+}
+
+async function bringUp(
+  scope: Scope,
+  dir: string,
+  { link, lyonDisk }: Surroundings,
+): Promise<TwoSites> {
   // Whatever ends this process, also a time limit: nothing of the story outlives it.
   const atExit = (): void => {
     killProcessesIn(dir);
@@ -88,9 +100,10 @@ async function bringUp(scope: Scope, dir: string, link?: SilentLink): Promise<Tw
   process.on('exit', atExit);
   const story: { sites?: TwoSites } = {};
   scope.after(async () => {
-    await end(dir, story.sites);
+    await end(dir, story.sites, lyonDisk);
     process.off('exit', atExit);
   });
+  await lyonDisk?.mountAt(join(dir, 'lyon', 'data'));
   const [addressA, addressB] = link?.addresses ?? ownAddresses();
   const options = { dir, addressA, addressB, portOffset: PORT_OFFSET };
   if (link !== undefined) {
@@ -115,7 +128,11 @@ function ownAddresses(): readonly [string, string] {
   return [`127.${high}.${low}.${made * 2}`, `127.${high}.${low}.${made * 2 + 1}`];
 }
 
-async function end(dir: string, sites: TwoSites | undefined): Promise<void> {
+async function end(
+  dir: string,
+  sites: TwoSites | undefined,
+  lyonDisk: SmallDisk | undefined,
+): Promise<void> {
   const failures: unknown[] = [];
   const attempt = async (work: () => Promise<void> | undefined): Promise<void> => {
     try {
@@ -129,6 +146,7 @@ async function end(dir: string, sites: TwoSites | undefined): Promise<void> {
   // One that has closed everything may still be on its last few milliseconds.
   await attempt(() => noProcessIn(dir));
   if (killProcessesIn(dir).length > 0) await attempt(() => noProcessIn(dir));
+  await attempt(() => lyonDisk?.unmount());
   await rm(dir, { recursive: true, force: true });
   assert.deepEqual(failures, []);
   assert.ok(!existsSync(dir));
