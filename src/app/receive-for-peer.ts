@@ -107,8 +107,12 @@ export async function endSession(
   if (group === undefined) return;
   requireEpoch(groupId, group.ownership, epoch);
   await engine.abandonPoint(groupId);
-  await store.transaction((tx) => tx.sessions.remove(sessionId));
-  if (!discardCopy) return;
+  const discard = await store.transaction(async (tx) => {
+    await tx.sessions.remove(sessionId);
+    // A copy without a complete point is nothing, and would only keep its names taken.
+    return discardCopy || (await tx.points.where({ groupId })).length === 0;
+  });
+  if (!discard) return;
   await engine.deleteGroup(groupId);
   await store.transaction((tx) => forgetGroup(tx, groupId));
 }

@@ -6,7 +6,7 @@ import type { GroupId, VolumeId } from '../domain/ids.ts';
 import type { Transaction } from '../ports/store.ts';
 import { serveGroup, settleCycle, unlockGroup } from './operation.ts';
 import type { SagaPorts } from './saga.ts';
-import { saga } from './saga.ts';
+import { POINT_OF_NO_RETURN, saga } from './saga.ts';
 
 export interface MoveVolume {
   readonly volumeId: VolumeId;
@@ -31,11 +31,13 @@ export const moveVolume = saga<MoveVolume>('move-volume')
     do: ({ engine }, { volumeId, from, to }) => engine.moveVolume(volumeId, from, to),
     undo: async (ports, { volumeId, from, to }) => {
       await ports.engine.moveVolume(volumeId, to, from);
+      await dropIfMade(ports, to);
       await serveGroup(ports, from);
     },
   })
   .step('serve', { do: (ports, move) => serveBoth(ports, move) })
-  .commit('record', async (tx, { volumeId, from, to }, _done, { sagaId }) => {
+  // What is recorded is where the bytes are, so from here it only goes forward.
+  .pointOfNoReturn(async (tx, { volumeId, from, to }, _done, { sagaId }) => {
     await tx.volumes.change(volumeId, (v) => ({ ...v, groupId: to }));
     await tx.groups.change(from, (g) => ({
       ...g,
@@ -49,8 +51,8 @@ export const moveVolume = saga<MoveVolume>('move-volume')
     return { emptied: (await tx.groups.need(from)).implicit };
   })
   .step('clear', {
-    do: async ({ engine }, { from }, { record }) => {
-      if (record.emptied) await engine.deleteGroup(from);
+    do: async ({ engine }, { from }, { [POINT_OF_NO_RETURN]: { emptied } }) => {
+      if (emptied) await engine.deleteGroup(from);
     },
   })
   .commit('forget', async (tx, { from }, _done, { sagaId }) => {
@@ -73,6 +75,12 @@ export async function forgetGroup(tx: Transaction, groupId: GroupId): Promise<vo
   for (const { id } of await tx.points.where({ groupId })) await tx.points.remove(id);
   for (const { id } of await tx.volumes.where({ groupId })) await tx.volumes.remove(id);
   await tx.groups.remove(groupId);
+}
+
+/** The group of one that was made for the volume has nothing left to keep a data plane for. */
+async function dropIfMade({ store, engine }: SagaPorts, groupId: GroupId): Promise<void> {
+  const group = await store.read((tx) => tx.groups.get(groupId));
+  if (group?.implicit === true) await engine.deleteGroup(groupId);
 }
 
 async function dropEmptyImplicit(tx: Transaction, groupId: GroupId): Promise<void> {

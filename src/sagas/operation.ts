@@ -1,5 +1,5 @@
 import type { GroupId, SagaId } from '../domain/ids.ts';
-import { refuse } from '../domain/refusal.ts';
+import { Refusal, refuse } from '../domain/refusal.ts';
 import { mayServe } from '../domain/group.ts';
 import type { Group } from '../domain/group.ts';
 import type { Transaction } from '../ports/store.ts';
@@ -76,4 +76,13 @@ function open(
     await prepare(group);
     await engine.serve(groupId, { hosts: group.hosts });
   });
+}
+
+/** For what the other side may refuse or miss, because it finds out by itself. */
+export async function ignoringRefusals(told: Promise<void>): Promise<void> {
+  try {
+    await told;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+  }
 }

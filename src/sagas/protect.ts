@@ -1,8 +1,7 @@
 /** Begins a group's replication: the destination gets the group's copy, then cycles start. */
 import type { GroupId, SessionId, SiteId } from '../domain/ids.ts';
-import { Refusal } from '../domain/refusal.ts';
 import { offerOf } from './offer.ts';
-import { settleCycle, unlockGroup } from './operation.ts';
+import { ignoringRefusals, settleCycle, unlockGroup } from './operation.ts';
 import { saga } from './saga.ts';
 
 export interface Protect {
@@ -73,11 +72,3 @@ export const forgetSession = saga<Unprotect>('forget-session')
     await tx.sessions.remove(sessionId);
     await unlockGroup(tx, groupId, sagaId);
   });
-
-async function ignoringRefusals(told: Promise<void>): Promise<void> {
-  try {
-    await told;
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-  }
-}

@@ -11,6 +11,7 @@ import { bySequence, newestCommon, oldestUnsent } from '../domain/recovery-point
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { CycleReport, ReplicationSession } from '../domain/replication-session.ts';
+import type { SealedPoint } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
 import { offerOf } from './offer.ts';
 import { saga, startSaga } from './saga.ts';
@@ -44,22 +45,14 @@ export const replicate = saga<Replicate>('replicate')
   })
   .step('seal', {
     do: ({ engine }, { groupId, pointId }) => engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS),
+    undo: async ({ store, engine }, { groupId, pointId }) => {
+      // What is sealed stays, as every point that did not get through: nobody else knows of it.
+      if (!(await engine.points(groupId)).includes(pointId)) return;
+      const seal = await engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS);
+      await store.transaction((tx) => recordPoint(tx, groupId, seal));
+    },
   })
-  .commit('record-point', async (tx, { groupId, pointId }, { seal }) => {
-    if ((await tx.points.get(pointId)) !== undefined) return;
-    const { ownership } = await tx.groups.need(groupId);
-    const points = bySequence(await tx.points.where({ groupId }));
-    await tx.points.insert({
-      id: pointId,
-      groupId,
-      sequence: (points.at(-1)?.sequence ?? 0) + 1,
-      epoch: ownership.epoch,
-      sealedAt: seal.sealedAt,
-      volumes: seal.volumes,
-      commonAt: undefined,
-      expiring: false,
-    });
-  })
+  .commit('record-point', (tx, { groupId }, { seal }) => recordPoint(tx, groupId, seal))
   .step('deliver', { do: (ports, request, _done, control) => deliver(ports, request, control) })
   .commit(
     'record-common',
@@ -83,6 +76,27 @@ export const replicate = saga<Replicate>('replicate')
       }));
     },
   );
+
+/** A repeat changes nothing. */
+async function recordPoint(
+  tx: Transaction,
+  groupId: GroupId,
+  { pointId, sealedAt, volumes }: SealedPoint,
+): Promise<void> {
+  if ((await tx.points.get(pointId)) !== undefined) return;
+  const { ownership } = await tx.groups.need(groupId);
+  const points = bySequence(await tx.points.where({ groupId }));
+  await tx.points.insert({
+    id: pointId,
+    groupId,
+    sequence: (points.at(-1)?.sequence ?? 0) + 1,
+    epoch: ownership.epoch,
+    sealedAt,
+    volumes,
+    commonAt: undefined,
+    expiring: false,
+  });
+}
 
 async function deliver(
   { store, engine, peer }: SagaPorts,

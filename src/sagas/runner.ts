@@ -89,9 +89,9 @@ export class SagaRunner {
    */
   async abort(sagaId: SagaId, by: string): Promise<void> {
     await this.#ports.store.transaction(async (tx) => {
-      const { kind, steps, state } = await tx.sagas.need(sagaId);
-      if (state === 'done' || passedNoReturn({ steps }))
-        refuse({ code: 'past_point_of_no_return', sagaId, kind });
+      const saga = await tx.sagas.need(sagaId);
+      if (saga.state === 'done' || this.#onlyForward(saga))
+        refuse({ code: 'past_point_of_no_return', sagaId, kind: saga.kind });
       await tx.sagas.change(sagaId, (s) => ({ ...s, abortAskedBy: s.abortAskedBy ?? by }));
     });
     this.#running.get(sagaId)?.abort.abort(new Aborting());
@@ -148,7 +148,7 @@ export class SagaRunner {
     const { id, kind } = record;
     const startedAt = this.#ports.clock.now();
     const startedMs = this.#ports.clock.monotonicMs();
-    const passed = passedNoReturn(record);
+    const passed = this.#onlyForward(record);
     try {
       if (record.abortAskedBy !== undefined && !passed) {
         refuse({ code: 'aborted', sagaId: id, by: record.abortAskedBy });
@@ -190,7 +190,7 @@ export class SagaRunner {
     return store.transaction(async (tx) => {
       const fresh = await tx.sagas.need(id);
       // Read where it is recorded, so that an abort that was accepted is never outrun.
-      if (fresh.abortAskedBy !== undefined && !passedNoReturn(fresh)) {
+      if (fresh.abortAskedBy !== undefined && !this.#onlyForward(fresh)) {
         refuse({ code: 'aborted', sagaId: id, by: fresh.abortAskedBy });
       }
       const facts = { sagaId: id, here, now: clock.now() };
@@ -339,6 +339,12 @@ export class SagaRunner {
     return this.#ports.clock.sleep(ms, this.#stopping.signal);
   }
 
+  /** Past its point of no return, or before one that comes first: then there is no way back at all. */
+  #onlyForward({ kind, steps }: SagaRecord): boolean {
+    const [first] = this.#definition(kind).parts;
+    return first?.is === 'point_of_no_return' || steps.some((s) => s.name === POINT_OF_NO_RETURN);
+  }
+
   #definition(kind: string): SagaDefinition {
     const definition = this.#definitions.get(kind);
     if (definition === undefined) throw new Error(`no saga is called ${kind}`);
@@ -355,10 +361,6 @@ function withStep(record: SagaRecord, step: StepRecord): SagaRecord {
     trouble: undefined,
     progress: undefined,
   };
-}
-
-function passedNoReturn({ steps }: Pick<SagaRecord, 'steps'>): boolean {
-  return steps.some((s) => s.name === POINT_OF_NO_RETURN);
 }
 
 function outputs(record: SagaRecord): Json {

@@ -1,7 +1,7 @@
 /** Volumes come, grow and go. */
 import type { GroupId, SiteId, VolumeId } from '../domain/ids.ts';
 import type { Transaction } from '../ports/store.ts';
-import { serveGroup, settleCycle, unlockGroup } from './operation.ts';
+import { ignoringRefusals, serveGroup, settleCycle, unlockGroup } from './operation.ts';
 import { saga } from './saga.ts';
 
 export interface CreateVolume {
@@ -20,7 +20,10 @@ export const createVolume = saga<CreateVolume>('create-volume')
       const { name, sizeBytes } = await store.read((tx) => tx.volumes.need(volumeId));
       await engine.createVolume(groupId, { volumeId, name, sizeBytes });
     },
-    undo: ({ engine }, { volumeId, groupId }) => engine.deleteVolume(groupId, volumeId),
+    undo: async ({ store, engine }, { volumeId, groupId }) => {
+      const { implicit } = await store.read((tx) => tx.groups.need(groupId));
+      await (implicit ? engine.deleteGroup(groupId) : engine.deleteVolume(groupId, volumeId));
+    },
   })
   .step('serve', { do: (ports, { groupId }) => serveGroup(ports, groupId) })
   .commit('ready', async (tx, { volumeId, groupId }, _done, { sagaId }) => {
@@ -72,6 +75,16 @@ export const resizeVolume = saga<ResizeVolume>('resize-volume')
       if (peerId === undefined) return;
       const { epoch } = (await store.read((tx) => tx.groups.need(groupId))).ownership;
       await peer.resizeVolume(peerId, { groupId, epoch, volumeId, sizeBytes });
+    },
+    undo: async ({ store, peer }, { volumeId, groupId, peerId }) => {
+      if (peerId === undefined) return;
+      const [{ ownership }, { sizeBytes }] = await store.read((tx) =>
+        Promise.all([tx.groups.need(groupId), tx.volumes.need(volumeId)]),
+      );
+      const { epoch } = ownership;
+      const told = peer.resizeVolume(peerId, { groupId, epoch, volumeId, sizeBytes });
+      // Where it does not hear of it, the next cycle's offer says the same.
+      await ignoringRefusals(told);
     },
   })
   .pointOfNoReturn()

@@ -1,0 +1,373 @@
+/** One or more ways to start each saga, on two sites that have been prepared for it. */
+import assert from 'node:assert/strict';
+import type { GroupId, SagaId } from '../../src/domain/ids.ts';
+import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
+import { setAsidePresent } from '../../src/app/set-aside-present.ts';
+import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
+import type { Picture, SitePicture } from './picture.ts';
+
+export interface SagaCase {
+  readonly kind: string;
+  readonly name: string;
+  readonly at: 'paris' | 'lyon';
+  /** Everything up to the request. */
+  readonly prepare: (pair: MemoryPair) => Promise<void>;
+  readonly start: (pair: MemoryPair) => Promise<SagaId>;
+  /** What an undone run leaves besides what was there before. */
+  readonly undone?: (before: Picture) => Picture;
+  /** What does not matter of an undone run. */
+  readonly blur?: (picture: Picture) => Picture;
+  /** The other site serves on until it hears of it. */
+  readonly isForced?: boolean;
+}
+
+const MIB = 1024 * 1024;
+
+async function done(site: MemorySite, job: Promise<{ readonly jobId: SagaId }>): Promise<void> {
+  const { state, outcome } = await site.ended((await job).jobId);
+  assert.equal(state, 'done', outcome?.message ?? '');
+}
+
+async function groupNamed(site: MemorySite, name: string): Promise<GroupId> {
+  const found = (await site.app.listGroups()).find((group) => group.name === name);
+  assert.ok(found, `${site.name} has no group ${name}`);
+  return found.id;
+}
+
+async function volumeNamed(site: MemorySite, name: string) {
+  const found = (await site.app.listVolumes()).find((volume) => volume.name === name);
+  assert.ok(found, `${site.name} has no volume ${name}`);
+  return found;
+}
+
+async function write(site: MemorySite, name: string, block: number, fill: number): Promise<void> {
+  const { id, groupId } = await volumeNamed(site, name);
+  site.engine.write(groupId, id, block, fill);
+}
+
+/** A volume that stands alone, with data. */
+async function alone({ paris }: MemoryPair): Promise<void> {
+  await done(paris, paris.app.createVolume({ name: 'alone', sizeBytes: MIB }));
+  await write(paris, 'alone', 1, 1);
+}
+
+/** Group `orders` of two volumes with data, mapped to a host. */
+async function orders({ paris }: MemoryPair): Promise<void> {
+  const { id: groupId } = await paris.app.createGroup({ name: 'orders' });
+  for (const name of ['data', 'log']) {
+    await done(paris, paris.app.createVolume({ name, sizeBytes: MIB, groupId }));
+    await write(paris, name, 1, 1);
+  }
+  const { host } = await paris.app.createHost({ name: 'app1' });
+  await paris.app.mapHost({ groupId, hostId: host.id });
+}
+
+/** Replicated to Lyon; the first copy is not made yet. */
+async function protectedOrders(pair: MemoryPair): Promise<void> {
+  const { paris, lyon } = pair;
+  await orders(pair);
+  const groupId = await groupNamed(paris, 'orders');
+  await done(paris, paris.app.protectGroup({ groupId, peerId: lyon.id, rpoSeconds: 30 }));
+}
+
+/** Replicated to Lyon, with a write that is not there yet. */
+async function copiedOrders(pair: MemoryPair): Promise<void> {
+  const { paris } = pair;
+  await protectedOrders(pair);
+  await sync(paris);
+  await write(paris, 'data', 2, 2);
+}
+
+async function sync(site: MemorySite): Promise<void> {
+  await done(site, site.app.synchronizeGroup({ groupId: await groupNamed(site, 'orders') }));
+}
+
+/** Lyon has taken the group by force; Paris, which served on meanwhile, does not know. */
+async function takenByForce(pair: MemoryPair): Promise<void> {
+  const { lyon } = pair;
+  await copiedOrders(pair);
+  const groupId = await groupNamed(lyon, 'orders');
+  const { confirmation } = await lyon.app.preflightFailover({ groupId });
+  await done(lyon, lyon.app.failOverGroup({ groupId, confirmation }));
+}
+
+async function hearOfIt({ paris, lyon }: MemoryPair): Promise<void> {
+  const beat = await beatFor(lyon.ports, paris.id, () => ({
+    dataPlane: 'running',
+    instance: undefined,
+  }));
+  await meetPeer(paris.ports, beat);
+}
+
+async function setAside({ paris }: MemoryPair): Promise<SagaId> {
+  const groupId = await groupNamed(paris, 'orders');
+  await setAsidePresent(paris.ports, { groupId });
+  const { operation } = await paris.app.showGroup(groupId);
+  assert.ok(operation, 'nothing is set aside');
+  return operation;
+}
+
+const jobOf = async (job: Promise<{ readonly jobId: SagaId }>): Promise<SagaId> =>
+  (await job).jobId;
+
+/** A cycle that did not get through parks its session, until the next one. */
+const parked = (before: Picture): Picture => ({
+  ...before,
+  paris: withSession(before.paris, { state: 'system_paused', parked: true }),
+});
+
+/** Its own session there does not matter yet: the next offer says how it is. */
+const withoutSessionsOf =
+  (name: 'paris' | 'lyon') =>
+  (picture: Picture): Picture => ({ ...picture, [name]: { ...picture[name], sessions: [] } });
+
+function withSession(
+  site: SitePicture,
+  change: Partial<SitePicture['sessions'][number]>,
+): SitePicture {
+  return { ...site, sessions: site.sessions.map((session) => ({ ...session, ...change })) };
+}
+
+export const cases: readonly SagaCase[] = [
+  {
+    kind: 'create-volume',
+    name: 'a volume that stands alone',
+    at: 'paris',
+    prepare: async () => undefined,
+    start: ({ paris }) => jobOf(paris.app.createVolume({ name: 'alone', sizeBytes: MIB })),
+  },
+  {
+    kind: 'create-volume',
+    name: 'a volume of a replicated group',
+    at: 'paris',
+    prepare: copiedOrders,
+    start: async ({ paris }) => {
+      const groupId = await groupNamed(paris, 'orders');
+      return jobOf(paris.app.createVolume({ name: 'late', sizeBytes: MIB, groupId }));
+    },
+  },
+  {
+    kind: 'delete-volume',
+    name: 'a volume that stands alone',
+    at: 'paris',
+    prepare: alone,
+    start: async ({ paris }) => {
+      const { id: volumeId } = await volumeNamed(paris, 'alone');
+      return jobOf(paris.app.deleteVolume({ volumeId }));
+    },
+  },
+  {
+    kind: 'delete-volume',
+    name: 'a volume of a replicated group',
+    at: 'paris',
+    prepare: copiedOrders,
+    start: async ({ paris }) => {
+      const { id: volumeId } = await volumeNamed(paris, 'log');
+      return jobOf(paris.app.deleteVolume({ volumeId }));
+    },
+  },
+  {
+    kind: 'resize-volume',
+    name: 'a volume that stands alone',
+    at: 'paris',
+    prepare: alone,
+    start: async ({ paris }) => {
+      const { id: volumeId } = await volumeNamed(paris, 'alone');
+      return jobOf(paris.app.resizeVolume({ volumeId, sizeBytes: 2 * MIB }));
+    },
+  },
+  {
+    kind: 'resize-volume',
+    name: 'a volume of a replicated group',
+    at: 'paris',
+    prepare: copiedOrders,
+    start: async ({ paris }) => {
+      const { id: volumeId } = await volumeNamed(paris, 'data');
+      return jobOf(paris.app.resizeVolume({ volumeId, sizeBytes: 2 * MIB }));
+    },
+  },
+  {
+    kind: 'move-volume',
+    name: 'into a group that is replicated',
+    at: 'paris',
+    prepare: async (pair) => {
+      await alone(pair);
+      await copiedOrders(pair);
+    },
+    start: async ({ paris }) => {
+      const { id: volumeId } = await volumeNamed(paris, 'alone');
+      const groupId = await groupNamed(paris, 'orders');
+      return jobOf(paris.app.addVolume({ groupId, volumeId }));
+    },
+  },
+  {
+    kind: 'move-volume',
+    name: 'out of a group that is replicated',
+    at: 'paris',
+    prepare: copiedOrders,
+    start: async ({ paris }) => {
+      const { id: volumeId } = await volumeNamed(paris, 'log');
+      const groupId = await groupNamed(paris, 'orders');
+      return jobOf(paris.app.removeVolume({ groupId, volumeId }));
+    },
+  },
+  {
+    kind: 'delete-group',
+    name: 'an empty group',
+    at: 'paris',
+    prepare: async ({ paris }) => void (await paris.app.createGroup({ name: 'orders' })),
+    start: async ({ paris }) =>
+      jobOf(paris.app.deleteGroup({ groupId: await groupNamed(paris, 'orders') })),
+  },
+  {
+    kind: 'delete-group',
+    name: 'a copy that nothing feeds any more',
+    at: 'lyon',
+    prepare: async (pair) => {
+      await copiedOrders(pair);
+      const groupId = await groupNamed(pair.paris, 'orders');
+      await done(pair.paris, pair.paris.app.unprotectGroup({ groupId, discardCopy: false }));
+    },
+    start: async ({ lyon }) =>
+      jobOf(lyon.app.deleteGroup({ groupId: await groupNamed(lyon, 'orders') })),
+  },
+  {
+    kind: 'protect',
+    name: 'a group that was never copied',
+    at: 'paris',
+    prepare: orders,
+    start: async ({ paris, lyon }) => {
+      const groupId = await groupNamed(paris, 'orders');
+      return jobOf(paris.app.protectGroup({ groupId, peerId: lyon.id, rpoSeconds: 30 }));
+    },
+  },
+  {
+    kind: 'protect',
+    name: 'a group whose copy was kept',
+    at: 'paris',
+    prepare: async (pair) => {
+      await copiedOrders(pair);
+      const groupId = await groupNamed(pair.paris, 'orders');
+      await done(pair.paris, pair.paris.app.unprotectGroup({ groupId, discardCopy: false }));
+    },
+    start: async ({ paris, lyon }) => {
+      const groupId = await groupNamed(paris, 'orders');
+      return jobOf(paris.app.protectGroup({ groupId, peerId: lyon.id, rpoSeconds: 30 }));
+    },
+  },
+  ...[true, false].map((discardCopy): SagaCase => ({
+    kind: 'unprotect',
+    name: discardCopy ? 'and discard the copy' : 'and keep the copy',
+    at: 'paris',
+    prepare: copiedOrders,
+    start: async ({ paris }) => {
+      const groupId = await groupNamed(paris, 'orders');
+      return jobOf(paris.app.unprotectGroup({ groupId, discardCopy }));
+    },
+  })),
+  {
+    kind: 'forget-session',
+    name: 'at a destination whose source is gone',
+    at: 'lyon',
+    prepare: copiedOrders,
+    start: async ({ lyon }) => {
+      const groupId = await groupNamed(lyon, 'orders');
+      return jobOf(lyon.app.unprotectGroup({ groupId, discardCopy: false, force: true }));
+    },
+  },
+  {
+    kind: 'replicate',
+    name: 'the first copy',
+    at: 'paris',
+    prepare: protectedOrders,
+    start: async ({ paris }) =>
+      jobOf(paris.app.synchronizeGroup({ groupId: await groupNamed(paris, 'orders') })),
+    undone: parked,
+    // It may be complete there without the source's having heard of it.
+    blur: (picture) => ({ ...picture, lyon: { ...picture.lyon, sessions: [], held: [] } }),
+  },
+  {
+    kind: 'replicate',
+    name: 'what has changed',
+    at: 'paris',
+    prepare: copiedOrders,
+    start: async ({ paris }) =>
+      jobOf(paris.app.synchronizeGroup({ groupId: await groupNamed(paris, 'orders') })),
+    undone: parked,
+  },
+  ...[true, false].map((reverse): SagaCase => ({
+    kind: 'handover',
+    name: reverse ? 'and replicate back' : 'and wait for reprotect',
+    at: 'paris',
+    prepare: copiedOrders,
+    start: async ({ paris }) =>
+      jobOf(paris.app.handOverGroup({ groupId: await groupNamed(paris, 'orders'), reverse })),
+  })),
+  {
+    kind: 'failover',
+    name: 'on the newest point',
+    at: 'lyon',
+    isForced: true,
+    prepare: copiedOrders,
+    start: async ({ lyon }) => {
+      const groupId = await groupNamed(lyon, 'orders');
+      const { confirmation } = await lyon.app.preflightFailover({ groupId });
+      return jobOf(lyon.app.failOverGroup({ groupId, confirmation }));
+    },
+  },
+  {
+    kind: 'failover',
+    name: 'on an older point, so that the newer one becomes a fork',
+    at: 'lyon',
+    isForced: true,
+    prepare: async (pair) => {
+      await copiedOrders(pair);
+      await sync(pair.paris);
+    },
+    start: async ({ lyon }) => {
+      const groupId = await groupNamed(lyon, 'orders');
+      const [oldest] = await lyon.app.listPoints(groupId);
+      const request = { groupId, pointId: oldest!.id };
+      const { confirmation } = await lyon.app.preflightFailover(request);
+      return jobOf(lyon.app.failOverGroup({ ...request, confirmation }));
+    },
+  },
+  {
+    kind: 'set-aside',
+    name: 'at a site that lost a group with writes of its own',
+    at: 'paris',
+    prepare: async (pair) => {
+      await takenByForce(pair);
+      await hearOfIt(pair);
+    },
+    start: setAside,
+    undone: (before) => ({ ...before, paris: withSession(before.paris, { parked: true }) }),
+  },
+  {
+    kind: 'reprotect',
+    name: 'after a failover',
+    at: 'lyon',
+    prepare: async (pair) => {
+      await takenByForce(pair);
+      await hearOfIt(pair);
+      const { state } = await pair.paris.ended(await setAside(pair));
+      assert.equal(state, 'done');
+    },
+    start: async ({ lyon }) =>
+      jobOf(lyon.app.reprotectGroup({ groupId: await groupNamed(lyon, 'orders') })),
+    blur: withoutSessionsOf('paris'),
+  },
+  {
+    kind: 'reprotect',
+    name: 'after a handover that did not reverse',
+    at: 'lyon',
+    prepare: async (pair) => {
+      await copiedOrders(pair);
+      const groupId = await groupNamed(pair.paris, 'orders');
+      await done(pair.paris, pair.paris.app.handOverGroup({ groupId, reverse: false }));
+    },
+    start: async ({ lyon }) =>
+      jobOf(lyon.app.reprotectGroup({ groupId: await groupNamed(lyon, 'orders') })),
+    blur: withoutSessionsOf('paris'),
+  },
+];
