@@ -1,6 +1,7 @@
 /** The daemon of a group: one at most, whom it admits, and what happens when it hangs. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -11,6 +12,7 @@ import { Failure } from '../../src/domain/refusal.ts';
 import { listExports } from '../../src/engines/nbd/connection.ts';
 import { checkRunDirectory } from '../../src/engines/qcow2/options.ts';
 import { BLOCK_BYTES, HOST, asHost, newPoint, servedGroup, tagsOf } from './contract-group.ts';
+import { waitFor } from '../support/nbd-servers.ts';
 import { twoSites } from './test-sites.ts';
 import type { TestSite, TestSites } from './test-sites.ts';
 
@@ -91,7 +93,7 @@ test('a second daemon for a group does not come into being', async () => {
   assert.deepEqual([...new Set(inspections.map((one) => one.pid))], [pid]);
   await (await a.attach(served, 'data', HOST)).disconnect();
   await a.engine.stop(groupId);
-  await run('flock', ['--nonblock', lock, 'true']);
+  await run('flock', ['--wait', '5', lock, 'true']);
 });
 
 test('a daemon that hangs is told from one that ended, and can be stopped', async () => {
@@ -135,8 +137,16 @@ test('a run directory whose sockets could not be bound is refused by its length'
   assert.throws(() => checkRunDirectory(`/${'long'.repeat(20)}`), /at most \d+ bytes/);
 });
 
+/** @returns ends the listener */
 async function listenOn(host: string, port: number): Promise<() => Promise<void>> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(port, host, resolve));
+  // The kernel lets go of a port some milliseconds after its process.
+  await waitFor(`port ${port}`, async () => {
+    server.listen(port, host);
+    return Promise.race([
+      once(server, 'listening').then(() => true),
+      once(server, 'error').then(() => false),
+    ]).catch(() => false);
+  });
   return () => new Promise((resolve) => server.close(() => resolve()));
 }

@@ -196,11 +196,11 @@ async function killAll(runDirectory: string): Promise<void> {
   }
 }
 
-/** A process that has ended and that nobody has waited for has no command line. */
-export async function processEnd(pid: number): Promise<void> {
+/** Waits until the process has given up its files and locks, too. */
+async function processEnd(pid: number): Promise<void> {
   for (;;) {
-    const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (commandLine === '') return;
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+    if (stat === '' || stat.slice(stat.lastIndexOf(')')).startsWith(') Z')) return;
     await systemClock.sleep(5);
   }
 }

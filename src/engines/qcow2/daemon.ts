@@ -8,7 +8,7 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, copyFileSync, mkdirSync, openSync, statSync, truncateSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GroupId } from '../../domain/ids.ts';
 import { Failure } from '../../domain/refusal.ts';
@@ -161,7 +161,7 @@ function launch(paths: DaemonPaths): { readonly ended: () => string | undefined 
   return { ended: () => ended };
 }
 
-/** Ends a daemon in an orderly way: it flushes and closes all. On return its lock is free. */
+/** Ends a daemon in an orderly way: it flushes and closes all. */
 export async function quitDaemon(
   paths: DaemonPaths,
   { qmp, instance }: Daemon,
@@ -192,10 +192,23 @@ export async function killDaemon(paths: DaemonPaths, clock: Clock): Promise<void
 
 async function processEnd(paths: DaemonPaths, pid: number, clock: Clock): Promise<void> {
   const giveUpAt = clock.monotonicMs() + END_LIMIT_MS;
-  while (await isDaemon(paths, pid)) {
+  while (!(await hasEnded(paths, pid))) {
     if (clock.monotonicMs() > giveUpAt) throw new DaemonHung(`process ${pid} does not end`);
     await clock.sleep(END_POLL_MS);
   }
+}
+
+/**
+ * A process that ends gives up its memory, command line included, before its files and locks; these
+ * go with its last thread, while the first one waits as a zombie for somebody to ask for it.
+ */
+async function hasEnded(paths: DaemonPaths, pid: number): Promise<boolean> {
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  if (stat === '' || threads.length === 0) return true;
+  if (stat.slice(stat.lastIndexOf(')')).startsWith(') Z')) return threads.length === 1;
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return commandLine !== '' && !(await isDaemon(paths, pid));
 }
 
 /** The process that the pid file names, if it is a daemon of this group (of this instance). */

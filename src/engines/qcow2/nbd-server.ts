@@ -20,6 +20,8 @@ import type { GroupRecord } from './record.ts';
 const HANDSHAKE_LIMIT_SECONDS = 10;
 const STOP_LIMIT_MS = 10_000;
 const FINGERPRINT_DIGITS = 12;
+const PORT_PATIENCE_MS = 2_000;
+const PORT_POLL_MS = 20;
 
 export type Audience = 'hosts' | 'peer';
 
@@ -98,6 +100,7 @@ async function listen(
   record: GroupRecord,
   access: { readonly 'tls-creds': string; readonly 'tls-authz': string },
 ): Promise<GroupRecord> {
+  const { address, clock, log } = group.site.options;
   const busy = new Set<number>();
   let current = record;
   for (;;) {
@@ -105,34 +108,36 @@ async function listen(
     // Recorded first: no other group is given a port that this one listens on.
     if (current.port === undefined) current = await group.save({ ...current, port });
     const server = {
-      addr: { type: 'inet', data: { host: group.site.options.address, port: `${port}` } },
+      addr: { type: 'inet', data: { host: address, port: `${port}` } },
       ...access,
       'max-connections': 0,
     };
-    try {
-      await startListening(qmp, server);
-      return current;
-    } catch (cause) {
-      if (!(cause instanceof QmpError) || !/in use/i.test(cause.description)) throw cause;
-      busy.add(port);
-      group.site.options.log?.warn({ event: 'port_in_use', groupId: group.id, port });
-      await group.site.ports.give(group.id);
-      current = { ...current, port: undefined };
-    }
+    // A daemon that ended leaves its port some milliseconds later.
+    const giveUpAt = clock.monotonicMs() + PORT_PATIENCE_MS;
+    do {
+      if (await startListening(qmp, server)) return current;
+      await clock.sleep(PORT_POLL_MS);
+    } while (clock.monotonicMs() < giveUpAt);
+    busy.add(port);
+    log?.warn({ event: 'port_in_use', groupId: group.id, port });
+    await group.site.ports.give(group.id);
+    current = { ...current, port: undefined };
   }
 }
 
-async function startListening(qmp: QmpClient, server: object): Promise<void> {
+/** @returns false when the port is in use */
+async function startListening(qmp: QmpClient, server: object): Promise<boolean> {
   const limited = { ...server, 'handshake-max-seconds': HANDSHAKE_LIMIT_SECONDS };
   const start = (options: object): Promise<boolean> =>
     tolerating(/already running/, () => qmp.execute('nbd-server-start', { ...options }));
   try {
-    await start(limited);
-  } catch (cause) {
     // QEMU before 10.0 knows no such limit.
-    if (!(cause instanceof QmpError) || !cause.description.includes('handshake-max-seconds'))
-      throw cause;
-    await start(server);
+    const isKnown = await tolerating(/handshake-max-seconds/, () => start(limited));
+    if (!isKnown) await start(server);
+    return true;
+  } catch (cause) {
+    if (cause instanceof QmpError && /in use/i.test(cause.description)) return false;
+    throw cause;
   }
 }
 
