@@ -30,18 +30,29 @@ for (const sagaCase of cases) {
     });
 
     test('aborted at once, it is undone or done, and nothing in between', async (t) => {
-      const aborted = await run(t, sagaCase, undefined, (site, jobId) =>
-        site.app.abortJob({ jobId, by: 'the harness' }),
-      );
+      const aborted = await run(t, sagaCase, {
+        atOnce: (site, jobId) => site.app.abortJob({ jobId, by: 'the harness' }),
+      });
 
       assertEnd(sagaCase, undisturbed, aborted, aborted.saga.state);
     });
+
+    for (const way of ['there', 'back'] as const) {
+      test(`any message lost on the way ${way}, once, it is undone or done`, async (t) => {
+        for (const message of undisturbed.messages) {
+          const disturbed = await run(t, sagaCase, { lost: { message, way } });
+          assertEnd(sagaCase, undisturbed, disturbed, disturbed.saga.state);
+        }
+      });
+    }
 
     const parts = partsOf(sagaCase.kind);
     for (const [index, part] of parts.entries()) {
       for (const trouble of troubles) {
         test(`${part.name}: ${trouble}`, async (t) => {
-          const disturbed = await run(t, sagaCase, { ...fateOf(sagaCase, index), trouble });
+          const disturbed = await run(t, sagaCase, {
+            fate: { ...fateOf(sagaCase, index), trouble },
+          });
 
           assert.ok(disturbed.met > 0, 'the part was met');
           assertEnd(sagaCase, undisturbed, disturbed, mustEnd(parts, index, trouble));
@@ -58,7 +69,7 @@ for (const sagaCase of cases) {
           const trouble = 'refused after it was done';
           const fate = { ...fateOf(sagaCase, index), trouble, undoTrouble } as const;
 
-          assertEnd(sagaCase, undisturbed, await run(t, sagaCase, fate), 'undone');
+          assertEnd(sagaCase, undisturbed, await run(t, sagaCase, { fate }), 'undone');
         });
       }
     }

@@ -12,6 +12,7 @@ import { Refusal } from '../../src/domain/refusal.ts';
 import { allSagas } from '../../src/sagas/all.ts';
 import type { Part } from '../../src/sagas/saga.ts';
 import { memoryPair } from '../support/memory-site.ts';
+import type { PeerMessage } from '../support/memory-peer.ts';
 import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
 import type { SagaCase } from './cases.ts';
 import { Fates } from './fate.ts';
@@ -28,14 +29,22 @@ export interface Run {
   readonly saga: SagaRecord;
   /** How often the fate was met. */
   readonly met: number;
+  /** What the saga's site asked the other one. */
+  readonly messages: ReadonlySet<PeerMessage>;
 }
 
-/** @param meddle what somebody does as soon as the saga has started; may be refused */
+export interface Meddling {
+  readonly fate?: Fate;
+  /** What somebody does as soon as the saga has started; may be refused. */
+  readonly atOnce?: (site: MemorySite, sagaId: SagaId) => Promise<void>;
+  /** The first message of this kind does not arrive, or its answer does not. */
+  readonly lost?: { readonly message: PeerMessage; readonly way: 'there' | 'back' };
+}
+
 export async function run(
   t: TestContext,
   sagaCase: SagaCase,
-  fate?: Fate,
-  meddle?: (site: MemorySite, sagaId: SagaId) => Promise<void>,
+  { fate, atOnce, lost }: Meddling = {},
 ): Promise<Run> {
   const fates = new Fates();
   const pair = await memoryPair(t, { sagas: fates.wrap(allSagas) });
@@ -44,15 +53,16 @@ export async function run(
   const before = await pictureOf(pair);
   fates.site = pair[sagaCase.at];
   fates.fate = fate;
+  const messages = overhear(pair[sagaCase.at], lost);
   const sagaId = await sagaCase.start(pair);
-  await meddle?.(pair[sagaCase.at], sagaId).catch(passRefusal);
+  await atOnce?.(pair[sagaCase.at], sagaId).catch(passRefusal);
   const saga = await endOf(pair[sagaCase.at], sagaId);
   await allEnded(pair);
   const after = await pictureOf(pair);
   assertSound(after);
   if (sagaCase.isForced !== true) assertOneWriter(after);
   await pair.close();
-  return { before, after, saga, met: fates.met };
+  return { before, after, saga, met: fates.met, messages };
 }
 
 export function partsOf(kind: string): readonly Part[] {
@@ -116,6 +126,19 @@ function assertOneWriter({ paris, lyon }: Picture): void {
     const there = lyon.held.find((held) => held.group === group);
     assert.ok(!(serving && there?.serving === true), `${group} has one writer`);
   }
+}
+
+function overhear({ trouble }: MemorySite, lost: Meddling['lost']): ReadonlySet<PeerMessage> {
+  const messages = new Set<PeerMessage>();
+  const losing = lost?.way === 'there' ? trouble.lostBefore : trouble.lostAfter;
+  trouble.hold = async (message) => {
+    if (message === lost?.message) {
+      if (messages.has(message)) losing.delete(message);
+      else losing.add(message);
+    }
+    messages.add(message);
+  };
+  return messages;
 }
 
 function passRefusal(error: unknown): void {
