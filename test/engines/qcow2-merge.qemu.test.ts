@@ -150,6 +150,41 @@ test('merging is limited, and gives way to whoever needs the layers', async () =
   await assertSame(a, b, groupId, pointId);
 });
 
+test('a destination merges while it receives, is hashed and takes over', async () => {
+  const { a, b } = both();
+  const { groupId, served } = await servedGroup(a, ['data']);
+  const all = Array.from({ length: 3000 }, (_, n) => n);
+  const points: PointId[] = [];
+  for (let n = 1; n <= 4; n += 1) {
+    await asHost(a, served, 'data', (v) => writeBlocks(v, all, n));
+    points.push((await replicate(a, b, groupId, points.at(-1))).pointId);
+  }
+  const [p1, p2, p3] = points as [PointId, PointId, PointId];
+  const before = await b.engine.hashPoint(groupId, p3);
+
+  // Twelve seconds at this rate, if nobody interrupts it.
+  const forgetting = b.engine.forgetPoints(groupId, [p1, p2], { bytesPerSecond: MIB });
+  await asHost(a, served, 'data', (v) => writeBlocks(v, [1], 9));
+  const { pointId } = await replicate(a, b, groupId, points.at(-1));
+  assert.deepEqual(await b.engine.hashPoint(groupId, p3), before);
+  assert.deepEqual((await forgetting).forgotten, [p1, p2]);
+  const again = b.engine.forgetPoints(groupId, [], { bytesPerSecond: MIB });
+  await a.engine.fence(groupId);
+  await b.engine.promote(groupId, pointId);
+  const there = await b.engine.serve(groupId, { hosts: [HOST] });
+  await asHost(b, there, 'data', async (volume) => {
+    assert.deepEqual(await tagsOf(volume, [1, 2]), [9, 4]);
+    await writeBlocks(volume, [2], 8);
+  });
+  const sealed = newPoint();
+  await b.engine.sealPoint(groupId, sealed, 2000);
+  await b.engine.demote(groupId, pointId, newFork());
+  await again;
+
+  await assertSame(a, b, groupId, pointId);
+  assert.deepEqual(await b.engine.hashPoint(groupId, p3), before);
+});
+
 test('a pause beyond the limit abandons the point, and its bytes travel with the next', async () => {
   const { a, b } = both();
   const { groupId, served } = await servedGroup(a, ['data', 'log', 'more']);

@@ -6,7 +6,6 @@ import type { QmpClient } from '../qmp/client.ts';
 import { addNode, addObject } from '../qmp/commands.ts';
 import { QmpError, QmpTimeout } from '../qmp/errors.ts';
 import { queryObjects } from '../qmp/queries.ts';
-import { readGraph } from './graph.ts';
 import type { Group } from './group.ts';
 import { createLayerFile } from './layer-file.ts';
 import {
@@ -24,7 +23,7 @@ import type { Copy, VolumeSend } from './send-plan.ts';
 /** Exactly these blocks travel. A larger unit would send what was never written. */
 const GRANULARITY_BYTES = 4096;
 /** A connection that breaks is tried again for this long before the copy pauses. */
-const RECONNECT_SECONDS = 1;
+const RECONNECT_SECONDS = 3;
 
 /** Credentials and the limit, which all volumes share. A repeat changes the limit. */
 export async function prepareLink(group: Group, qmp: QmpClient, request: SendPoint): Promise<void> {
@@ -46,6 +45,14 @@ export async function prepareLink(group: Group, qmp: QmpClient, request: SendPoi
   });
 }
 
+export interface CopyContext {
+  readonly group: Group;
+  readonly qmp: QmpClient;
+  readonly request: SendPoint;
+  /** Those that the daemon has. */
+  readonly nodes: ReadonlySet<string>;
+}
+
 /**
  * A mirror of what does not change: it becomes ready when all is there, and is then cancelled,
  * which ends it well. `block-stream` would look at every 512 KiB of the volume (10 s for 1 TiB).
@@ -53,13 +60,10 @@ export async function prepareLink(group: Group, qmp: QmpClient, request: SendPoi
  * @throws LinkFailure when the target cannot be opened
  */
 export async function startCopy(
-  group: Group,
-  qmp: QmpClient,
-  request: SendPoint,
+  { group, qmp, request, nodes }: CopyContext,
   volume: VolumeSend,
   { jobId, source, into, sync }: Copy,
 ): Promise<void> {
-  const { nodes } = await readGraph(qmp);
   const target = into === 'target' ? linkNode(volume.key) : gatheredNode(volume.key);
   if (!nodes.has(target)) {
     await (into === 'target'

@@ -5,10 +5,10 @@ import type { QmpClient } from '../qmp/client.ts';
 import { dismissJob, tolerating } from '../qmp/commands.ts';
 import { findJob, queryBlockJobs, queryJobs } from '../qmp/queries.ts';
 import type { BlockJob, Job } from '../qmp/queries.ts';
+import { readGraph } from './graph.ts';
 import type { Attempt } from './send.ts';
 import { cutLink } from './send-end.ts';
 import { startCopy } from './send-copy.ts';
-import { GATHER_JOB } from './send-plan.ts';
 import type { Copy, VolumeSend } from './send-plan.ts';
 import { reachTarget } from './target-probe.ts';
 
@@ -118,48 +118,49 @@ function refusePaused({ group, request }: Attempt, seen: readonly Seen[]): void 
 /** Takes each volume one step further. @returns whether anything was done */
 async function act(attempt: Attempt, seen: readonly Seen[]): Promise<boolean> {
   const { qmp } = attempt.daemon;
-  let active = seen.filter(({ copies }) => copies.some((c) => c.job && !isDone(c))).length;
-  let acted = false;
-  for (const { volume, copies } of seen) {
-    const next = copies.find((one) => !isDone(one));
-    if (!next) continue;
-    const { job, copy } = next;
-    if (job?.status === 'ready') {
-      // Ends a copy that is level with its source; `job-cancel` would call it a failure.
-      await tolerating(/not found|cannot accept command/, () =>
-        qmp.execute('block-job-cancel', { device: job.id }),
-      );
-      acted = true;
-    } else if (job?.status === 'concluded') {
-      await failed(attempt, volume, job);
-    } else if (!job && active < COPIES_AT_ONCE) {
-      await attempt.group.locked(() => startIfWanted(attempt, volume, copy));
-      active += 1;
-      acted = true;
-    }
-  }
-  return acted;
+  const next = seen.flatMap(({ volume, copies }): readonly NextCopy[] => {
+    const unfinished = copies.find((one) => !isDone(one));
+    return unfinished ? [{ volume, ...unfinished }] : [];
+  });
+  const failure = next.find(({ job }) => job?.status === 'concluded');
+  if (failure) await failed(attempt, failure);
+  const ready = next.filter(({ job }) => job?.status === 'ready');
+  // Ends a copy that is level with its source; `job-cancel` would call it a failure.
+  await Promise.all(
+    ready.map(({ copy }) =>
+      tolerating(/not found|cannot accept command/, () =>
+        qmp.execute('block-job-cancel', { device: copy.jobId }),
+      ),
+    ),
+  );
+  const active = next.filter(({ job }) => job !== undefined).length;
+  const room = Math.max(0, COPIES_AT_ONCE - active);
+  const waiting = next.filter(({ job }) => job === undefined).slice(0, room);
+  if (waiting.length > 0) await attempt.group.locked(() => start(attempt, waiting));
+  return ready.length > 0 || waiting.length > 0;
+}
+
+interface NextCopy extends SeenCopy {
+  readonly volume: VolumeSend;
 }
 
 /** A copy that ended with an error starts anew with a repeat: its job goes. */
 async function failed(
   { group, daemon }: Attempt,
-  { volumeId }: VolumeSend,
-  { id, error }: Job,
+  { volume: { volumeId }, copy, job }: NextCopy,
 ): Promise<never> {
-  await dismissJob(daemon.qmp, id);
-  if (id.startsWith(GATHER_JOB) && error?.includes('No space') === true) {
+  await dismissJob(daemon.qmp, copy.jobId);
+  if (copy.into === 'gathered' && job?.error?.includes('No space') === true) {
     const siteId = group.site.options.tls.tlsName;
     refuse({ code: 'no_space', siteId, neededBytes: 0, freeBytes: 0 });
   }
-  throw new Failure(`group ${group.id}: volume ${volumeId}: ${error}`);
+  throw new Failure(`group ${group.id}: volume ${volumeId}: ${job?.error}`);
 }
 
 /** Within the group's lock: whoever ended the send has recorded that, and nothing starts again. */
-async function startIfWanted(
+async function start(
   { group, daemon, request, sending }: Attempt,
-  volume: VolumeSend,
-  copy: Copy,
+  waiting: readonly NextCopy[],
 ): Promise<void> {
   const record = await group.record();
   const isWanted =
@@ -169,7 +170,10 @@ async function startIfWanted(
   if (!isWanted) {
     throw new Failure(`group ${group.id}: the send of point ${sending.pointId} was ended`);
   }
-  await startCopy(group, daemon.qmp, request, volume, copy);
+  const { nodes } = await readGraph(daemon.qmp);
+  for (const { volume, copy } of waiting) {
+    await startCopy({ group, qmp: daemon.qmp, request, nodes }, volume, copy);
+  }
 }
 
 /** A link that has gone silent holds the copy for ever: closing it lets the copy pause. */
