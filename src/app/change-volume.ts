@@ -3,6 +3,7 @@ import type { SagaId, VolumeId } from '../domain/ids.ts';
 import { requireHolder } from '../domain/ownership.ts';
 import { refuse } from '../domain/refusal.ts';
 import { checkGrowth } from '../domain/volume.ts';
+import { deleteGroup as deleteGroupSaga } from '../sagas/members.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import { lockGroup } from '../sagas/operation.ts';
 import { startSaga } from '../sagas/saga.ts';
@@ -38,7 +39,8 @@ export function resizeVolume(
 }
 
 /**
- * Deletes a volume and all its bytes at this site.
+ * Deletes a volume and all its bytes at this site; also the copy of one that stands alone, once no
+ * session feeds it any more.
  *
  * @throws Refusal `not_found`, `not_holder`, `operation_running`, or `in_use` while hosts may
  *   attach it or its own session replicates it — unmap or unprotect first
@@ -50,6 +52,14 @@ export function deleteVolume(
   return store.transaction(async (tx) => {
     const { groupId } = await tx.volumes.need(volumeId);
     const group = await tx.groups.need(groupId);
+    const session = await sessionOf(tx, groupId);
+    const sagaId = newId<SagaId>();
+    const options = { sagaId, groupId, now: clock.now() };
+    if (group.implicit && session === undefined && group.ownership.holder !== here) {
+      await lockGroup(tx, groupId, sagaId);
+      await startSaga(tx, deleteGroupSaga, { groupId }, options);
+      return { jobId: sagaId };
+    }
     requireHolder(groupId, group.ownership, here);
     if (group.implicit && group.hosts.length > 0) {
       refuse({
@@ -59,7 +69,6 @@ export function deleteVolume(
         by: `host ${group.hosts.join(', ')}`,
       });
     }
-    const session = await sessionOf(tx, groupId);
     if (group.implicit && session !== undefined) {
       refuse({
         code: 'in_use',
@@ -68,10 +77,9 @@ export function deleteVolume(
         by: `replication session ${session.id}`,
       });
     }
-    const sagaId = newId<SagaId>();
     await lockGroup(tx, groupId, sagaId);
     await tx.volumes.change(volumeId, (v) => ({ ...v, state: 'deleting' }));
-    await startSaga(tx, deleteSaga, { volumeId, groupId }, { sagaId, groupId, now: clock.now() });
+    await startSaga(tx, deleteSaga, { volumeId, groupId }, options);
     return { jobId: sagaId };
   });
 }

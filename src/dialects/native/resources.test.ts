@@ -224,6 +224,21 @@ test('a lone volume is mapped, replicated and handed over by itself; one of a gr
   }
 });
 
+test('a copy that was kept of a lone volume is deleted as a volume, once nothing feeds it', async (t) => {
+  const { here, there } = await nativePair(t);
+  await done(here, 'POST', '/volumes?wait=5', { name: 'alone', sizeBytes: SIZE });
+  await done(here, 'PUT', '/volumes/alone/session?wait=5', { peer: 'lyon', rpoSeconds: 30 });
+  await done(here, 'POST', '/volumes/alone/session/sync?wait=5');
+
+  const fed = await there.call('DELETE', '/volumes/alone');
+  assert.equal((fed.body['reason'] as { code: string }).code, 'not_holder');
+  await done(here, 'DELETE', '/volumes/alone/session?wait=5');
+  await done(there, 'DELETE', '/volumes/alone?wait=5');
+
+  assert.equal((await there.call('GET', '/volumes/alone')).status, 404);
+  assert.equal((await done(here, 'GET', '/volumes/alone'))['heldHere'], true);
+});
+
 test('sites are paired by a token that is good once', async (t) => {
   const { here, there } = await nativePair(t);
   await here.call('DELETE', '/peers/lyon');
