@@ -72,6 +72,9 @@ Two sites on this machine, to try it out:
   baton pair up --dir ./pair
   baton --pair ./pair --at paris volume list
 
+In scripts, instead of "baton login":
+  BATON_SITE, BATON_CA, and BATON_TOKEN or BATON_USER with BATON_PASSWORD
+
 ${EXIT_CODES_HELP}`,
   );
 }

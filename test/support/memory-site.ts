@@ -75,7 +75,7 @@ export function memoryWorld(t: Pick<TestContext, 'after'>): MemoryWorld {
       clock,
       ...(totalBytes !== undefined && { totalBytes }),
     });
-    const authority = await createAuthority({ siteId: id, siteName: name });
+    const authority = await authorityOf(name);
     const trouble = noTrouble();
     const logged: LogLine[] = [];
     const log = collectingLog(logged);
@@ -134,6 +134,15 @@ export function memoryWorld(t: Pick<TestContext, 'after'>): MemoryWorld {
     return site;
   };
   return { clock, network, addSite, close };
+}
+
+const authorities = new Map<string, Promise<Credential>>();
+
+/** Sites come and go by the hundred; one authority for each name is enough. */
+function authorityOf(siteName: string): Promise<Credential> {
+  const known = authorities.get(siteName) ?? createAuthority({ siteId: newId(), siteName });
+  authorities.set(siteName, known);
+  return known;
 }
 
 export interface MemoryPair extends MemoryWorld {
