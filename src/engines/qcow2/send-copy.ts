@@ -23,7 +23,7 @@ import type { Copy, VolumeSend } from './send-plan.ts';
 /** Exactly these blocks travel. A larger unit would send what was never written. */
 const GRANULARITY_BYTES = 4096;
 /** A connection that breaks is tried again for this long before the copy pauses. */
-const RECONNECT_SECONDS = 3;
+const RECONNECT_SECONDS = 2;
 
 /** Credentials and the limit, which all volumes share. A repeat changes the limit. */
 export async function prepareLink(group: Group, qmp: QmpClient, request: SendPoint): Promise<void> {
