@@ -24,7 +24,9 @@ export function setAsidePresent(
     if (group.operation !== undefined) return;
     const now = clock.now();
     const attempts = await tx.sagas.where({ groupId, kind: setAside.kind });
-    if (now - (attempts.at(-1)?.endedAt ?? 0) < RETRY_MS) return;
+    const sinceMs = now - (attempts.at(-1)?.endedAt ?? 0);
+    // Before zero the clock was set back meanwhile.
+    if (sinceMs >= 0 && sinceMs < RETRY_MS) return;
     const sagaId = newId<SagaId>();
     await lockGroup(tx, groupId, sagaId);
     const input = {

@@ -1,4 +1,4 @@
-import { nextCycleAt } from '../domain/cycle-plan.ts';
+import { cycleIsDue } from '../domain/cycle-plan.ts';
 import { newId } from '../domain/ids.ts';
 import type { Instant, PointId, SagaId, SiteId } from '../domain/ids.ts';
 import { advance, cyclesByItself } from '../domain/replication-session.ts';
@@ -48,5 +48,5 @@ async function isDue(
     return false;
   // A parked session waits for the link, too: the watch sees it return.
   if ((await tx.links.get(session.peerId))?.state === 'down') return false;
-  return now >= nextCycleAt(session, await tx.points.where({ groupId: group.id }));
+  return cycleIsDue(session, await tx.points.where({ groupId: group.id }), now);
 }

@@ -30,6 +30,20 @@ export function nextCycleAt(
   return last.sealedAt + intervalMs;
 }
 
+/**
+ * Whether the next cycle should start. Where it would count from an instant that has not come yet,
+ * this site's clock was set back or another site's is ahead, and nobody knows how long ago it was.
+ */
+export function cycleIsDue(
+  session: ReplicationSession,
+  points: readonly RecoveryPoint[],
+  now: Instant,
+): boolean {
+  if (now >= nextCycleAt(session, points)) return true;
+  if (session.state === 'system_paused') return session.stateSince > now;
+  return (newestCommon(points)?.sealedAt ?? session.createdAt) > now;
+}
+
 /** A delta below this many bytes, or a few rounds, and the fence may close. */
 export const WARM_ENOUGH_BYTES = 16 * 1024 * 1024;
 export const MAX_WARM_UP_CYCLES = 4;
