@@ -5,6 +5,7 @@
 import type { GroupId, VolumeId } from '../domain/ids.ts';
 import type { Transaction } from '../ports/store.ts';
 import { serveGroup, settleCycle, unlockGroup } from './operation.ts';
+import { leavePoints } from './points.ts';
 import type { SagaPorts } from './saga.ts';
 import { POINT_OF_NO_RETURN, saga } from './saga.ts';
 
@@ -47,8 +48,11 @@ export const moveVolume = saga<MoveVolume>('move-volume')
       ...g,
       volumeIds: [...g.volumeIds.filter((id) => id !== volumeId), volumeId],
     }));
+    await leavePoints(tx, from, volumeId);
     await unlockGroup(tx, to, sagaId);
-    return { emptied: (await tx.groups.need(from)).implicit };
+    const emptied = (await tx.groups.need(from)).implicit;
+    if (emptied) await forgetPoints(tx, from);
+    return { emptied };
   })
   .step('clear', {
     do: async ({ engine }, { from }, { [POINT_OF_NO_RETURN]: { emptied } }) => {
@@ -66,15 +70,20 @@ export interface DeleteGroup {
 
 /** Takes an empty group, or a copy that no session feeds any more, away with its bytes. */
 export const deleteGroup = saga<DeleteGroup>('delete-group')
-  .pointOfNoReturn()
+  .pointOfNoReturn((tx, { groupId }) => forgetPoints(tx, groupId))
   .step('delete', { do: ({ engine }, { groupId }) => engine.deleteGroup(groupId) })
   .commit('forget', (tx, { groupId }) => forgetGroup(tx, groupId));
 
 /** Takes a group's rows away, its volumes' and points' with it. */
 export async function forgetGroup(tx: Transaction, groupId: GroupId): Promise<void> {
-  for (const { id } of await tx.points.where({ groupId })) await tx.points.remove(id);
+  await forgetPoints(tx, groupId);
   for (const { id } of await tx.volumes.where({ groupId })) await tx.volumes.remove(id);
   await tx.groups.remove(groupId);
+}
+
+/** Goes before the bytes do: what a site says that it has is there. */
+export async function forgetPoints(tx: Transaction, groupId: GroupId): Promise<void> {
+  for (const { id } of await tx.points.where({ groupId })) await tx.points.remove(id);
 }
 
 /** The group of one that was made for the volume has nothing left to keep a data plane for. */

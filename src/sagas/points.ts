@@ -1,4 +1,4 @@
-import type { GroupId, PointId } from '../domain/ids.ts';
+import type { GroupId, PointId, VolumeId } from '../domain/ids.ts';
 import { bySequence } from '../domain/recovery-point.ts';
 import type { Transaction } from '../ports/store.ts';
 
@@ -11,6 +11,23 @@ export async function dropPointsAfter(
   const { sequence } = await tx.points.need(pointId);
   for (const point of await tx.points.where({ groupId })) {
     if (point.sequence > sequence) await tx.points.remove(point.id);
+  }
+}
+
+/**
+ * A volume has left the group with its bytes, those of its points included. A point that is yet to
+ * be sent goes without it: nothing here could be sent for its part of that instant.
+ */
+export async function leavePoints(
+  tx: Transaction,
+  groupId: GroupId,
+  volumeId: VolumeId,
+): Promise<void> {
+  for (const { id } of await tx.points.where({ groupId })) {
+    await tx.points.change(id, (p) => ({
+      ...p,
+      volumes: p.volumes.filter((v) => v.volumeId !== volumeId),
+    }));
   }
 }
 

@@ -2,6 +2,7 @@
 import type { GroupId, SiteId, VolumeId } from '../domain/ids.ts';
 import type { Transaction } from '../ports/store.ts';
 import { ignoringRefusals, serveGroup, settleCycle, unlockGroup } from './operation.ts';
+import { leavePoints } from './points.ts';
 import { saga } from './saga.ts';
 
 export interface CreateVolume {
@@ -112,6 +113,7 @@ export async function forgetVolume(
     await tx.groups.remove(groupId);
     return;
   }
+  await leavePoints(tx, groupId, volumeId);
   await tx.groups.change(groupId, (g) => ({
     ...g,
     volumeIds: g.volumeIds.filter((id) => id !== volumeId),
