@@ -21,7 +21,7 @@ import type {
   ResizeRequest,
 } from '../ports/peer.ts';
 import type { Transaction } from '../ports/store.ts';
-import { forgetGroup } from '../sagas/members.ts';
+import { forgetGroup, forgetPoints } from '../sagas/members.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
 
@@ -70,14 +70,17 @@ export async function receivePoint(
 /**
  * Makes what was received a point: first the bytes, then the row.
  *
- * @throws Refusal `stale_epoch`, `point_missing`
+ * @throws Refusal `stale_epoch`, `point_missing`, `operation_running` while a failover of this
+ *   site's stands on a point that it chose before
  */
 export async function completePoint(
   { store, engine, clock }: Pick<AppPorts, 'store' | 'engine' | 'clock'>,
   { groupId, epoch, pointId, sequence, sealedAt, volumes }: CompleteRequest,
 ): Promise<CompleteAnswer> {
   const known = await store.read(async (tx) => {
-    requireEpoch(groupId, (await tx.groups.need(groupId)).ownership, epoch);
+    const group = await tx.groups.need(groupId);
+    requireEpoch(groupId, group.ownership, epoch);
+    await refuseOwnOperation(tx, group);
     return tx.points.get(pointId);
   });
   if (known?.commonAt !== undefined) return { completedAt: known.commonAt };
@@ -85,6 +88,10 @@ export async function completePoint(
   await engine.completePoint(groupId, pointId);
 
   return store.transaction(async (tx) => {
+    // Since the look above this site may have taken the group, and set aside what came after.
+    const group = await tx.groups.need(groupId);
+    requireEpoch(groupId, group.ownership, epoch);
+    await refuseOwnOperation(tx, group);
     const twin = await tx.points.get(pointId);
     if (twin?.commonAt !== undefined) return { completedAt: twin.commonAt };
     const completedAt = clock.now();
@@ -98,19 +105,37 @@ export async function completePoint(
   });
 }
 
-/** Ends the session here. Does nothing when it has ended. */
+/**
+ * Ends the session here. Does nothing when it has ended.
+ *
+ * @throws Refusal `stale_epoch`, `not_holder` when this site took the group, `operation_running`
+ *   while an operation of this site's needs the session
+ */
 export async function endSession(
-  { store, engine }: Pick<AppPorts, 'store' | 'engine'>,
+  { store, engine, here }: Pick<AppPorts, 'store' | 'engine' | 'here'>,
   { groupId, sessionId, epoch, discardCopy }: EndSession,
 ): Promise<void> {
-  const group = await store.read((tx) => tx.groups.get(groupId));
-  if (group === undefined) return;
-  requireEpoch(groupId, group.ownership, epoch);
+  const isKnown = await store.read(async (tx) => {
+    const group = await tx.groups.get(groupId);
+    if (group === undefined) return false;
+    const { holder } = group.ownership;
+    requireEpoch(groupId, group.ownership, epoch);
+    // It was taken by this site: its session is no longer the other's to end.
+    if (holder === here) refuse({ code: 'not_holder', groupId, holder, epoch });
+    await refuseOwnOperation(tx, group);
+    return true;
+  });
+  if (!isKnown) return;
   await engine.abandonPoint(groupId);
   const discard = await store.transaction(async (tx) => {
+    const group = await tx.groups.need(groupId);
+    requireEpoch(groupId, group.ownership, epoch);
+    await refuseOwnOperation(tx, group);
     await tx.sessions.remove(sessionId);
     // A copy without a complete point is nothing, and would only keep its names taken.
-    return discardCopy || (await tx.points.where({ groupId })).length === 0;
+    if (!discardCopy && (await tx.points.where({ groupId })).length > 0) return false;
+    await forgetPoints(tx, groupId);
+    return true;
   });
   if (!discard) return;
   await engine.deleteGroup(groupId);
@@ -208,14 +233,27 @@ async function keepVolumes(tx: Transaction, { groupId, volumes }: GroupOffer): P
   await tx.groups.change(groupId, (g) => ({ ...g, volumeIds: volumes.map((v) => v.id) }));
 }
 
+/** An operation that runs here counts on its session until it ends; the peer asks again. */
+async function refuseOwnOperation(tx: Transaction, { id, operation }: Group): Promise<void> {
+  const own = operation && (await tx.sagas.get(operation));
+  if (own) refuse({ code: 'operation_running', groupId: id, sagaId: own.id, kind: own.kind });
+}
+
 async function keepSession(
   tx: Transaction,
   from: SiteId,
   { groupId, session: offered }: GroupOffer,
   now: number,
 ): Promise<ReplicationSession> {
-  const session = await sessionOf(tx, groupId);
   const { id, createdAt, ...settings } = offered;
+  const known = await sessionOf(tx, groupId);
+  // The source began another one: that the last has ended never reached this site.
+  const isEnded = known?.peerId === from && known.id !== id;
+  if (isEnded) {
+    await refuseOwnOperation(tx, await tx.groups.need(groupId));
+    await tx.sessions.remove(known.id);
+  }
+  const session = isEnded ? undefined : known;
   if (session === undefined) {
     return tx.sessions.insert({
       id,
@@ -232,7 +270,7 @@ async function keepSession(
       createdAt,
     });
   }
-  if (session.peerId !== from || session.id !== id) {
+  if (session.peerId !== from) {
     refuse({ code: 'already_protected', groupId, sessionId: session.id });
   }
   // After a handover that did not reverse, this is how the new destination learns of `reprotect`.

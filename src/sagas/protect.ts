@@ -53,15 +53,18 @@ export const unprotect = saga<Unprotect>('unprotect')
   })
   .step('cancel-send', { do: ({ engine }, { groupId }) => engine.cancelSend(groupId) })
   .step('end-there', {
-    do: async ({ store, peer }, { sessionId, groupId, peerId, discardCopy, force }) => {
-      const { epoch } = (await store.read((tx) => tx.groups.need(groupId))).ownership;
+    do: async ({ store, peer, here }, { sessionId, groupId, peerId, discardCopy, force }) => {
+      const { holder, epoch } = (await store.read((tx) => tx.groups.need(groupId))).ownership;
+      // The other site took the group meanwhile: the session is its own to end now.
+      if (holder !== here) return { overtaken: true };
       const told = peer.endSession(peerId, { groupId, sessionId, epoch, discardCopy });
       await (force ? ignoringRefusals(told) : told);
+      return { overtaken: false };
     },
   })
-  .commit('end-here', async (tx, { sessionId, groupId }, _done, { sagaId }) => {
-    await tx.sessions.remove(sessionId);
-    await unlockGroup(tx, groupId, sagaId);
+  .commit('end-here', async (tx, s, { 'end-there': { overtaken } }, { sagaId }) => {
+    if (!overtaken) await tx.sessions.remove(s.sessionId);
+    await unlockGroup(tx, s.groupId, sagaId);
   });
 
 /** A destination without a source forgets the session; the copy stays until it is deleted. */
