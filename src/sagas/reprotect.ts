@@ -3,8 +3,9 @@
  * that the first cycle moves only what differs since the newest of them.
  */
 import type { GroupId, SessionId, SiteId } from '../domain/ids.ts';
-import { refuse } from '../domain/refusal.ts';
+import { Failure, refuse } from '../domain/refusal.ts';
 import { advance } from '../domain/replication-session.ts';
+import { offerOf } from './offer.ts';
 import { unlockGroup } from './operation.ts';
 import { saga } from './saga.ts';
 
@@ -17,19 +18,25 @@ export interface Reprotect {
 export const reprotect = saga<Reprotect>('reprotect')
   .ifUndone(async (tx, { sessionId, groupId }, { sagaId, now }) => {
     await unlockGroup(tx, groupId, sagaId);
-    await tx.sessions.change(sessionId, (s) => advance(s, 'undo_reprotect', now));
+    // Where the other site has taken the group meanwhile, the session says so and stays.
+    await tx.sessions.change(sessionId, (s) =>
+      s.state === 'reprotecting' ? advance(s, 'undo_reprotect', now) : s,
+    );
   })
   .step('compare', {
     // The other site may have come back only now and be busy setting its own history aside.
     attempts: 8,
-    do: async ({ peer, here }, { groupId, peerId }) => {
+    do: async ({ store, peer, here }, { sessionId, groupId, peerId }) => {
+      // It may have forgotten the session, and needs one to set its own history aside.
+      const offer = await store.read(async (tx) => offerOf(tx, await tx.sessions.need(sessionId)));
+      await peer.offerGroup(peerId, offer);
       const theirs = await peer.describeGroup(peerId, groupId);
       if (theirs.ownership.holder !== here) {
         const { epoch } = theirs.ownership;
         refuse({ code: 'not_holder', groupId, holder: theirs.ownership.holder, epoch });
       }
       if (theirs.hasPresent)
-        throw new Error(`site ${peerId} has not set its own history aside yet`);
+        throw new Failure(`site ${peerId} has not set its own history aside yet`);
       return theirs.points;
     },
   })
