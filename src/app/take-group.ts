@@ -55,7 +55,8 @@ export function cancelHandover(
  * Takes a group that its holder gave away: ownership durably first, then the first write.
  * The supervisor finishes what a crash in between leaves open.
  *
- * @throws Refusal `stale_epoch`, `point_missing`
+ * @throws Refusal `stale_epoch` — also when this site took it by itself, to stand on another point;
+ *   `point_missing`; `operation_running` while a failover is about to do that
  */
 export async function takeGroup(
   ports: Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here' | 'gate'>,
@@ -65,9 +66,11 @@ export async function takeGroup(
   const { groupId, pointId } = request;
   await ports.store.transaction(async (tx) => {
     const group = await tx.groups.need(groupId);
+    if (isTaken(group, ports.here, request.epoch)) return requireGiven(group, request);
     const point = await tx.points.get(pointId);
     if (point === undefined) refuse({ code: 'point_missing', groupId, pointId });
-    if (isTaken(group, ports.here, request.epoch)) return;
+    const own = group.operation && (await tx.sagas.get(group.operation));
+    if (own) refuse({ code: 'operation_running', groupId, sagaId: own.id, kind: own.kind });
     const session = await needSession(tx, groupId);
     await tx.groups.change(groupId, (g) => ({
       ...g,
@@ -83,6 +86,12 @@ export async function takeGroup(
     }));
   });
   await openGroup(ports, groupId);
+}
+
+/** What was taken by force may stand on another point: then nothing was handed over. */
+function requireGiven({ id, ownership, standsOn }: Group, { epoch, pointId }: TakeGroup): void {
+  if (ownership.epoch > epoch || standsOn === pointId) return;
+  refuse({ code: 'stale_epoch', groupId: id, seenEpoch: epoch, ownEpoch: ownership.epoch });
 }
 
 function isTaken({ ownership }: Group, here: SiteId, epoch: number): boolean {

@@ -8,6 +8,7 @@
  *   serve                                           … hears e+1 ─ fences ─ `set-aside`
  */
 import type { ForkId, GroupId, PointId, SessionId } from '../domain/ids.ts';
+import { refuse } from '../domain/refusal.ts';
 import { seize } from '../domain/ownership.ts';
 import { advance, afterFailover } from '../domain/replication-session.ts';
 import { newFork } from './forks.ts';
@@ -26,12 +27,19 @@ export interface Failover {
 export const failover = saga<Failover>('failover')
   .ifUndone(async (tx, { sessionId, groupId }, { sagaId, now }) => {
     await unlockGroup(tx, groupId, sagaId);
-    await tx.sessions.change(sessionId, (s) => advance(s, 'undo_fail_over', now));
+    await tx.sessions.change(sessionId, (s) =>
+      s.state === 'failing_over' ? advance(s, 'undo_fail_over', now) : s,
+    );
   })
   .step('drop-receiving', {
     do: ({ engine }, { groupId }) => engine.abandonPoint(groupId),
   })
   .pointOfNoReturn(async (tx, { groupId, pointId }, _done, { here }) => {
+    const { name, ownership } = await tx.groups.need(groupId);
+    if (ownership.holder === here) {
+      const by = 'this site, which was given it meanwhile';
+      refuse({ code: 'in_use', what: 'group', id: name, by });
+    }
     await tx.groups.change(groupId, (g) => ({
       ...g,
       ownership: seize(g.ownership, here),

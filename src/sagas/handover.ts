@@ -24,6 +24,7 @@ import type {
 import { warmEnough } from '../domain/cycle-plan.ts';
 import { give } from '../domain/ownership.ts';
 import { Failure, Refusal } from '../domain/refusal.ts';
+import type { ReasonCode } from '../domain/refusal.ts';
 import { advance, afterHandover } from '../domain/replication-session.ts';
 import type { PrepareHandover } from '../ports/peer.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
@@ -111,22 +112,41 @@ export const handover = saga<Handover>('handover')
       const { ownership } = await store.read((tx) => tx.groups.need(groupId));
       // Somebody failed over in the meantime: there is nothing left to give.
       if (ownership.epoch !== epoch) return { overtaken: true };
-      await peer.takeGroup(to, { groupId, epoch, pointId: last.pointId, sagaId, reverse });
-      return { overtaken: false };
+      const taken = peer.takeGroup(to, { groupId, epoch, pointId: last.pointId, sagaId, reverse });
+      return { overtaken: await isRefusedAs(taken, 'stale_epoch') };
     },
   })
   .step('demote', {
-    do: async ({ engine }, { groupId, last, forkId }, { take: { overtaken } }) => {
-      if (!overtaken) await engine.demote(groupId, last.pointId, forkId);
+    do: async (ports, h, { take: { overtaken }, [POINT_OF_NO_RETURN]: { epoch } }) => {
+      const { store, engine, gate } = ports;
+      const { groupId, last, forkId } = h;
+      // Through the gate: a failover that takes the group back opens it only after this.
+      await gate.through(groupId, async () => {
+        const group = await store.read((tx) => tx.groups.need(groupId));
+        if (overtaken || group.ownership.epoch !== epoch) return;
+        await engine.demote(groupId, last.pointId, forkId);
+      });
     },
   })
-  .commit('become-destination', async (tx, h, { take: { overtaken } }, { sagaId, now }) => {
+  .commit('become-destination', async (tx, h, done, { sagaId, now }) => {
     const { sessionId, groupId, reverse } = h;
     await unlockGroup(tx, groupId, sagaId);
-    if (overtaken) return;
+    const { ownership } = await tx.groups.need(groupId);
+    if (done.take.overtaken || ownership.epoch !== done[POINT_OF_NO_RETURN].epoch) return;
     await tx.groups.change(groupId, (g) => ({ ...g, standsOn: undefined }));
     await tx.sessions.change(sessionId, (s) => afterHandover(s, 'destination', reverse, now));
   });
+
+/** Whether the other site had taken the group already, by force, to stand on another point. */
+async function isRefusedAs(call: Promise<void>, code: ReasonCode): Promise<boolean> {
+  try {
+    await call;
+    return false;
+  } catch (error) {
+    if (error instanceof Refusal && error.reason.code === code) return true;
+    throw error;
+  }
+}
 
 function lockOf({ groupId, epoch }: Handover, sagaId: SagaId): PrepareHandover {
   return { groupId, epoch, sagaId };
