@@ -19,15 +19,23 @@ export type DataPlanes = (
   groupId: GroupBeat['groupId'],
 ) => Pick<GroupBeat, 'dataPlane' | 'instance'>;
 
-/** This site's word on every group that it shares with the peer. */
+/**
+ * This site's word on every group that it shares with the peer.
+ *
+ * @param asked groups that the peer named: it hears of those also where this site has ended the
+ *   session, so that a holder who was taken over always learns of it
+ */
 export async function beatFor(
   { store, clock, here }: Pick<Deps, 'store' | 'clock' | 'here'>,
   peerId: SiteId,
   dataPlanes: DataPlanes,
+  asked: readonly Pick<GroupBeat, 'groupId'>[] = [],
 ): Promise<Beat> {
   const groups = await store.read(async (tx) => {
     const sessions = await tx.sessions.where({ peerId });
-    return Promise.all(sessions.map((s) => tx.groups.need(s.groupId)));
+    const ids = new Set([...sessions, ...asked].map(({ groupId }) => groupId));
+    const rows = await Promise.all([...ids].map((id) => tx.groups.get(id)));
+    return rows.filter((row) => row !== undefined);
   });
   return {
     siteId: here,

@@ -70,7 +70,8 @@ export function peerOver(from: SiteId, call: CarryMessage): PeerProtocol {
     heartbeat: (to, beat) =>
       call('heartbeat', to, beat, async (ports, theirs) => {
         await meetPeer(ports, theirs);
-        return beatFor(ports, from, () => ({ dataPlane: 'running', instance: undefined }));
+        const dataPlanes = () => ({ dataPlane: 'running', instance: undefined }) as const;
+        return beatFor(ports, from, dataPlanes, theirs.groups);
       }),
     offerGroup: (to, offer) =>
       call('offerGroup', to, offer, (ports, r) => acceptOffer(ports, from, r)),

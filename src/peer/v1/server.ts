@@ -58,7 +58,7 @@ export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, optio
   // The schema of each message has been checked before; these casts only give it its name in ports/.
   answer<Beat>(http, ports, 'heartbeat', async (from, beat) => {
     await meetPeer(ports, beat);
-    return beatFor(ports, from, dataPlanes);
+    return beatFor(ports, from, dataPlanes, beat.groups);
   });
   answer<GroupOffer>(http, ports, 'offer-group', (from, offer) => acceptOffer(ports, from, offer));
   answer<EndSession>(http, ports, 'end-session', (_from, end) => endSession(ports, end));
