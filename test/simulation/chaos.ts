@@ -53,6 +53,7 @@ export class Chaos {
   end(): void {
     const { link, sites, story } = this.#world;
     for (const right of this.#toRight) right();
+    this.#toRight.clear();
     link.calm();
     for (const site of sites) if (!site.isUp) site.start();
     story.tell('everything is up again and stays so');

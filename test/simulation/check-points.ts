@@ -14,7 +14,7 @@ export type Compared = WeakSet<GroupContent>;
 
 export function checkPoints(truth: Truth, { site, mirror }: Observed, compared: Compared): void {
   for (const point of mirror.points.values()) {
-    if (point.expiring || truth.discarded.has(point.groupId)) continue;
+    if (point.expiring) continue;
     const { id, groupId } = point;
     const held = site.engine.held(groupId);
     const there = held && (findPoint(held, id) ?? setAside(held, point));
@@ -50,6 +50,8 @@ export function checkNeeded(truth: Truth, observed: readonly Observed[]): void {
       const their = there?.mirror.groups.get(groupId)?.ownership;
       if (role !== 'source' || own?.holder !== here.site.id || own.epoch !== their?.epoch) continue;
       if (truth.discarded.has(groupId) || there === undefined) continue;
+      // Until the histories were compared nobody knows what a forced claim still has in common.
+      if (session.state === 'failed_over' || session.state === 'reprotecting') continue;
       const common = newestCommon(here.mirror.pointsOf(groupId));
       if (common === undefined) continue;
       const row = there.mirror.points.get(common.id);

@@ -1,9 +1,11 @@
 /** Once everything is up, an operator puts replication right, and then all is as it should be. */
-import type { GroupId } from '../../src/domain/ids.ts';
+import type { App } from '../../src/app/app.ts';
+import type { GroupId, VolumeId } from '../../src/domain/ids.ts';
 import { Failure, Refusal } from '../../src/domain/refusal.ts';
 import { hasEnded } from '../../src/domain/saga-record.ts';
 import { newestCommon } from '../../src/domain/recovery-point.ts';
 import type { Observed } from './check-lines.ts';
+import type { Mirror } from './mirror.ts';
 import { isServing } from './check-lines.ts';
 import { difference, tagsOf } from './truth.ts';
 import type { Truth } from './truth.ts';
@@ -26,7 +28,7 @@ export function unrest(truth: Truth, observed: readonly Observed[]): readonly st
       const holds = group.ownership.holder === site.id;
       if (holds && group.volumeIds.length > 0 && !isServing(held))
         why.push(`${site.name}: ${group.id} is not served`);
-      if (!holds && held?.present !== undefined)
+      if (!holds && held?.present !== undefined && isProtected(group.id, observed))
         why.push(`${site.name}: ${group.id} still has a present`);
     }
   }
@@ -36,8 +38,7 @@ export function unrest(truth: Truth, observed: readonly Observed[]): readonly st
 
 function disagreements(groupId: GroupId, observed: readonly Observed[]): readonly string[] {
   const rows = observed.flatMap(({ mirror }) => mirror.groups.get(groupId) ?? []);
-  const sessions = observed.flatMap(({ mirror }) => mirror.sessionOf(groupId) ?? []);
-  if (sessions.length === 0) return [];
+  if (!isProtected(groupId, observed)) return [];
   const words: string[] = [];
   const owners = new Set(rows.map(({ ownership }) => JSON.stringify(ownership)));
   if (owners.size > 1) words.push(`${groupId}: the sites disagree: ${[...owners].join(' and ')}`);
@@ -59,8 +60,10 @@ export async function putRight(groupId: GroupId, { site, mirror }: Observed): Pr
     failed_over: () => app.reprotectGroup({ groupId }),
   };
   const state = session.state;
-  if (state !== 'paused' && state !== 'failed_over') return '';
   try {
+    const conflict = await conflictOf(app, groupId, mirror);
+    if (conflict !== undefined) return await leaveOut(app, groupId, conflict);
+    if (state !== 'paused' && state !== 'failed_over') return '';
     await right[state]();
     return `operator at ${site.name}: puts ${groupId} right, which was ${state}`;
   } catch (error) {
@@ -69,13 +72,36 @@ export async function putRight(groupId: GroupId, { site, mirror }: Observed): Pr
   }
 }
 
+/**
+ * A volume that left the group at one site, and came back with a failover at the other, is in two
+ * groups. Which is the right one only an operator can say; here, the one that it moved to.
+ */
+async function conflictOf(
+  app: App,
+  groupId: GroupId,
+  mirror: Mirror,
+): Promise<VolumeId | undefined> {
+  const sagas = [...mirror.sagas.values()].filter((saga) => saga.groupId === groupId);
+  const reason = sagas.at(-1)?.outcome?.reason;
+  if (reason?.code !== 'already_exists' || reason.what !== 'volume') return undefined;
+  const volumes = await app.listVolumes();
+  return volumes.find((v) => v.name === reason.name && v.groupId === groupId)?.id;
+}
+
+async function leaveOut(app: App, groupId: GroupId, volumeId: VolumeId): Promise<string> {
+  const { volumeIds } = await app.showGroup(groupId);
+  if (volumeIds.length > 1) await app.removeVolume({ groupId, volumeId });
+  else await app.unprotectGroup({ groupId, discardCopy: false });
+  return `operator leaves ${volumeId} out of ${groupId}`;
+}
+
 /** Why a protected group does not replicate as it should; empty when it does. */
 export function notReplicating(
   groupId: GroupId,
   observed: readonly Observed[],
   sinceMs: number,
 ): readonly string[] {
-  if (observed.every(({ mirror }) => mirror.sessionOf(groupId) === undefined)) return [];
+  if (!isProtected(groupId, observed)) return [];
   const words: string[] = [];
   for (const at of observed) {
     const session = at.mirror.sessionOf(groupId);
@@ -88,6 +114,15 @@ export function notReplicating(
     else if (holds && !hasCycledSince(groupId, at, sinceMs)) words.push(`${is}: no cycle since`);
   }
   return words;
+}
+
+/** The holder's word counts: a session that only the other site still has is nobody's. */
+export function isProtected(groupId: GroupId, observed: readonly Observed[]): boolean {
+  return observed.some(
+    ({ site, mirror }) =>
+      mirror.groups.get(groupId)?.ownership.holder === site.id &&
+      mirror.sessionOf(groupId) !== undefined,
+  );
 }
 
 function hasCycledSince(groupId: GroupId, { mirror }: Observed, sinceMs: number): boolean {

@@ -136,9 +136,13 @@ async function abort(
 async function failOver(
   app: App,
   { at, group }: Question,
-  { random }: OperatorWorld,
+  { random, observed }: OperatorWorld,
 ): Promise<unknown> {
-  const older = random.chance(0.2) ? random.pick(at.mirror.pointsOf(group.id)) : undefined;
+  // An older one than both sites still have leaves them without a point in common.
+  const shared = at.mirror
+    .pointsOf(group.id)
+    .filter(({ id }) => observed.every(({ mirror }) => mirror.points.get(id)?.expiring === false));
+  const older = random.chance(0.2) ? random.pick(shared) : undefined;
   const request = { groupId: group.id, pointId: older?.id };
   const { confirmation } = await app.preflightFailover(request);
   return app.failOverGroup({ ...request, confirmation });
@@ -160,12 +164,23 @@ async function resize(app: App, { group }: Question, { random }: OperatorWorld):
   return app.resizeVolume({ volumeId, sizeBytes: sizeBytes + 64 * 1024 });
 }
 
+/**
+ * Members are changed while no other site has a copy. What a failover to an older point does with
+ * a volume that has left the group since is not settled; MEMBERS=1 simulates it all the same.
+ */
+function isHereAlone({ id }: Group, observed: readonly Observed[]): boolean {
+  if (process.env['MEMBERS'] === '1') return true;
+  return observed.filter(({ mirror }) => mirror.groups.has(id)).length === 1;
+}
+
 async function addMember(
   app: App,
   { at, group }: Question,
-  { random }: OperatorWorld,
+  { random, observed }: OperatorWorld,
 ): Promise<unknown> {
-  const lone = [...at.mirror.groups.values()].filter((g) => g.implicit && g.id !== group.id);
+  const groups = [...at.mirror.groups.values()].filter((g) => isHereAlone(g, observed));
+  if (!groups.some((g) => g.id === group.id)) return 'not asked: it is at both sites';
+  const lone = groups.filter((g) => g.implicit && g.id !== group.id);
   const volumeId = random.pick(lone)?.volumeIds[0];
   return volumeId && app.addVolume({ groupId: group.id, volumeId });
 }
@@ -173,10 +188,11 @@ async function addMember(
 async function removeMember(
   app: App,
   { group }: Question,
-  { random }: OperatorWorld,
+  { random, observed }: OperatorWorld,
 ): Promise<unknown> {
   const volumeId = random.pick(group.volumeIds);
   if (volumeId === undefined || group.volumeIds.length < 2) return undefined;
+  if (!isHereAlone(group, observed)) return 'not asked: it is at both sites';
   return app.removeVolume({ groupId: group.id, volumeId });
 }
 

@@ -87,6 +87,7 @@ export class SimulatedSite {
 
   /** Another control process over what the last one left. */
   start(): void {
+    if (this.isUp) return;
     const { id: here, scheduler, random, link, find, onSeal, onMove } = this.#options;
     this.#lives += 1;
     const life: Life = { name: `${this.name} ${this.#lives}`, isOver: false };

@@ -1,5 +1,5 @@
 /** What happened, in words, for whoever reads a failure. */
-const TOLD_LINES = 40;
+const TOLD_LINES = Number(process.env['STORY_LINES'] ?? 40);
 const KEPT_LINES = 2000;
 
 /** Ids of one run, by the order in which they were made: short to print, the same in a replay. */

@@ -1,0 +1,3 @@
+import { simulateSeeds } from './seeds.ts';
+
+simulateSeeds({ seeds: 4000, steps: 4000 });

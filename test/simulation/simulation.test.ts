@@ -1,0 +1,3 @@
+import { simulateSeeds } from './seeds.ts';
+
+simulateSeeds({ seeds: 200, steps: 2000 });
