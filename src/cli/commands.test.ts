@@ -214,6 +214,27 @@ test('progress is a line for each change, or one line that is written again', as
   assert.equal(worked(live), '\r\u001B[Khandover done\n');
 });
 
+test('Ctrl-C ends the wait, and not the job', async (t) => {
+  const { paris, paris$, json } = await withOrders(t);
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  paris.trouble.hold = (message) => (message === 'prepareHandover' ? held : Promise.resolve());
+  const interrupt = new AbortController();
+
+  const { code, err } = await paris$('group handover orders --watch', {
+    interrupted: interrupt.signal,
+    onOut: () => interrupt.abort(),
+  });
+  release();
+
+  assert.equal(code, 130);
+  const id = /^baton: handover goes on; follow it with: baton job watch (?<id>\S{36})\n$/.exec(err);
+  worked(await paris$(`job watch ${id?.groups?.['id']}`));
+  assert.match(
+    (await json<{ state: string }[]>('job list --kind handover'))[0]?.state ?? '',
+    /done/,
+  );
+});
+
 test('users are made with a password that is asked for, and the audit log knows', async (t) => {
   const { paris$, urls, caFiles, baton } = await cliWorld(t);
   const secret = 'a long secret';

@@ -10,6 +10,8 @@ export const exitCodes = {
   notFound: 4,
   notAllowed: 5,
   unreachable: 6,
+  /** As shells say it of a command that Ctrl-C ended. */
+  interrupted: 130,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
@@ -21,11 +23,17 @@ export const EXIT_CODES_HELP = `Exit codes:
   3  the site refused: the state does not allow it
   4  there is no such thing
   5  not signed in, or not allowed
-  6  the site does not answer`;
+  6  the site does not answer
+130  Ctrl-C; what the site had begun goes on`;
 
 /** What was typed cannot be meant. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+}
+
+/** Somebody does not want to wait any longer. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
 }
 
 /** A job was followed to its end and did not succeed. */
@@ -37,6 +45,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommanderError)
     return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
   if (error instanceof UsageError) return exitCodes.usage;
+  if (error instanceof Interrupted) return exitCodes.interrupted;
   if (error instanceof SiteUnreachable) return exitCodes.unreachable;
   if (error instanceof ProblemAnswer) return exitCodeOfProblem(error);
   return exitCodes.failed;

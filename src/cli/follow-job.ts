@@ -2,7 +2,7 @@
 import type { Job, Progress } from './answers.ts';
 import type { Cli } from './cli.ts';
 import { print } from './cli.ts';
-import { JobFailed } from './exit-codes.ts';
+import { Interrupted, JobFailed } from './exit-codes.ts';
 import type { NativeRequest } from './native-client.ts';
 import { sayBytes, saySeconds } from './quantities.ts';
 
@@ -59,7 +59,12 @@ export async function follow(cli: Cli, begun: Job, watch: boolean): Promise<Job>
     const seconds = watch ? WATCH_SECONDS : WAIT_SECONDS;
     const path = `/jobs/${job.id}?wait=${seconds}`;
     const signal = terminal.interrupted;
-    job = await api.ask<Job>({ method: 'GET', path, timeoutMs: TIMEOUT_MS, signal });
+    job = await api
+      .ask<Job>({ method: 'GET', path, timeoutMs: TIMEOUT_MS, signal })
+      .catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+        throw new Interrupted(`${begun.kind} goes on; follow it with: baton job watch ${begun.id}`);
+      });
     show?.(job);
   }
   if (job.state === 'done') return job;

@@ -120,8 +120,7 @@ const LOOK_AGAIN_MS = 200;
 /** Follows the cycles until the destination has everything once. */
 async function firstCopy(cli: Cli, path: string): Promise<void> {
   for (;;) {
-    const signal = cli.terminal.interrupted;
-    const session = await cli.api.ask<Session>({ method: 'GET', path, signal });
+    const session = await cli.api.ask<Session>({ method: 'GET', path });
     if (session.lastCycle !== undefined || session.state !== 'initializing') return;
     if (session.cycle === undefined) {
       await passes(LOOK_AGAIN_MS);
