@@ -8,6 +8,9 @@ export interface ContractSites {
   close(): Promise<void>;
 }
 
+/** Within a test, when the sites are open. */
+export type BothSites = () => ContractSites;
+
 export interface ContractSite {
   readonly siteId: SiteId;
   readonly engine: Engine;
