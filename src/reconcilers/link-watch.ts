@@ -49,12 +49,16 @@ async function beat(
     await record(ports, peerId, 'up', heard.get(peerId), undefined);
   } catch (error) {
     // A peer that answers with a refusal or nonsense is there all the same.
-    const silent = error instanceof Refusal && error.reason.code === 'peer_unreachable';
-    if (!silent) ports.log.warn({ event: 'heartbeat_refused', peerId, error });
+    const silence =
+      error instanceof Refusal && error.reason.code === 'peer_unreachable'
+        ? error.reason
+        : undefined;
+    if (silence === undefined) ports.log.warn({ event: 'heartbeat_refused', peerId, error });
     const count = (missed.get(peerId) ?? 0) + 1;
     missed.set(peerId, count);
     if (count < MISSED_BEATS) return;
-    const detail = error instanceof Error ? error.message : String(error);
+    // Only why: who does not answer, its reader knows.
+    const detail = silence?.detail ?? (error instanceof Error ? error.message : String(error));
     const changed = await record(ports, peerId, 'down', heard.get(peerId), detail);
     options.endCalls?.(peerId);
     if (changed) await cutLinks(ports, options.linkCut, peerId);
