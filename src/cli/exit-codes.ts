@@ -20,7 +20,7 @@ export const EXIT_CODES_HELP = `Exit codes:
   0  done
   1  it failed, or the job was undone
   2  the command line is wrong
-  3  the site refused: the state does not allow it
+  3  the site refused, and nothing was begun
   4  there is no such thing
   5  not signed in, or not allowed
   6  the site does not answer
@@ -51,8 +51,10 @@ export function exitCodeOf(error: unknown): ExitCode {
   return exitCodes.failed;
 }
 
-function exitCodeOfProblem({ status, problem }: ProblemAnswer): ExitCode {
+function exitCodeOfProblem({ status, problem, reason }: ProblemAnswer): ExitCode {
   if (problem['job'] !== undefined) return exitCodes.failed;
+  // The other site is silent, or the disk is full: nothing was begun.
+  if (status >= 500 && reason !== undefined) return exitCodes.refused;
   switch (status) {
     case 400:
       return exitCodes.usage;

@@ -6,6 +6,7 @@ import { follow, sayProgress, sayTransfer } from './follow-job.ts';
 import { sayInstant } from './quantities.ts';
 import { facts, table } from './table.ts';
 import type { Terminal } from './terminal.ts';
+import { sayNames } from './trouble.ts';
 
 interface ListOptions {
   readonly group?: string;
@@ -31,7 +32,8 @@ export function addJobCommands(job: Command, terminal: Terminal): void {
     .action(
       onSite<[string]>(terminal, async (cli, [id]) => {
         const shown = await cli.api.ask<Job>({ method: 'GET', path: `/jobs/${segment(id)}` });
-        print(cli, shown, () => describe(shown));
+        const said = await sayNames(cli.api, describe(shown));
+        print(cli, shown, () => said);
       }),
     );
 

@@ -10,6 +10,7 @@ import { longOptions } from './options.ts';
 import { sayInstant, saySeconds } from './quantities.ts';
 import { facts } from './table.ts';
 import type { Terminal } from './terminal.ts';
+import { sayNames } from './trouble.ts';
 
 interface HandoverOptions {
   readonly to?: string;
@@ -109,7 +110,8 @@ function sayHandover(noun: string, name: string, job: Job): string {
 
 async function dryHandover(cli: Cli, path: string, body: object): Promise<void> {
   const { preflight } = await dryRun<Preflight>(cli, path, body);
-  const { blockedBy, expectedSeconds, newestPointAgeSeconds, epoch } = preflight;
+  const { expectedSeconds, newestPointAgeSeconds, epoch } = preflight;
+  const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(cli.api, why)));
   print(cli, preflight, () =>
     facts([
       ...possible(blockedBy),
@@ -127,7 +129,8 @@ async function dryHandover(cli: Cli, path: string, body: object): Promise<void> 
 
 async function dryFailover(cli: Cli, path: string, body: object): Promise<void> {
   const { preflight } = await dryRun<FailoverPreflight>(cli, path, body);
-  const { blockedBy, warnings, point, pointAgeSeconds = 0, newerPoints, confirmation } = preflight;
+  const { warnings, point, pointAgeSeconds = 0, newerPoints, confirmation } = preflight;
+  const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(cli.api, why)));
   print(cli, preflight, () =>
     facts([
       ...possible(blockedBy),

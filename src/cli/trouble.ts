@@ -1,5 +1,5 @@
 /** What a person is told when a command did not work, and what they could do next. */
-import { JobFailed, UsageError } from './exit-codes.ts';
+import { JobFailed } from './exit-codes.ts';
 import { ProblemAnswer, SiteUnreachable } from './native-client.ts';
 import type { Api } from './connection.ts';
 import type { Group, Named } from './answers.ts';
@@ -48,18 +48,22 @@ function hintForSilence({ message }: SiteUnreachable): string {
   return 'is the site running, and is the URL right? --site URL, or --pair DIR --at NAME';
 }
 
-/**
- * People know names: the ids of groups and sites in a message are replaced by theirs, as far as
- * the site tells them.
- */
+/** An error of the site's in words that people know; what is not its own stays as it is. */
 export async function withNames(api: Api, error: unknown): Promise<unknown> {
-  const isOurs = error instanceof ProblemAnswer || error instanceof JobFailed;
-  if (!isOurs || error instanceof UsageError) return error;
-  for (const [found, noun, id] of error.message.matchAll(/\b(group|site) ([0-9a-f-]{36})/g)) {
-    const name = await nameOf(api, noun ?? '', id ?? '').catch(() => undefined);
-    if (name !== undefined) error.message = error.message.replace(found, `${noun} ${name}`);
+  if (error instanceof ProblemAnswer || error instanceof JobFailed) {
+    error.message = await sayNames(api, error.message);
   }
   return error;
+}
+
+/** The ids of groups and sites in a sentence become names, as far as the site tells them. */
+export async function sayNames(api: Api, sentence: string): Promise<string> {
+  let said = sentence;
+  for (const [found, noun = '', id = ''] of sentence.matchAll(/\b(group|site) ([0-9a-f-]{36})/g)) {
+    const name = await nameOf(api, noun, id).catch(() => undefined);
+    if (name !== undefined) said = said.replace(found, `${noun} ${name}`);
+  }
+  return said;
 }
 
 async function nameOf(api: Api, noun: string, id: string): Promise<string | undefined> {
