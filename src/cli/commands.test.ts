@@ -197,6 +197,36 @@ test('a job that is undone is a failure, and says why', async (t) => {
   assert.match(err, /^hint: see how the link is: baton peer list$/m);
 });
 
+test('what is refused before anything began is told apart from what failed', async (t) => {
+  const { paris, lyon, paris$ } = await withOrders(t);
+  await paris.ports.store.transaction((tx) =>
+    tx.links.insert({
+      id: lyon.id,
+      siteId: lyon.id,
+      state: 'down',
+      since: 0,
+      lastHeardAt: undefined,
+      detail: 'no answer',
+    }),
+  );
+
+  const refused = await paris$('group handover orders -o json');
+
+  assert.deepEqual([refused.code, refused.out], [3, '']);
+  const { error, hint, problem } = JSON.parse(refused.err) as {
+    readonly error: string;
+    readonly hint: string;
+    readonly problem: { readonly reason: { readonly code: string } };
+  };
+  assert.equal(error, 'site lyon does not answer: no answer');
+  assert.equal(hint, 'see how the link is: baton peer list');
+  assert.equal(problem.reason.code, 'peer_unreachable');
+  assert.match(
+    (await paris$('group handover orders --dry-run')).out,
+    /in the way: +site lyon does/,
+  );
+});
+
 test('progress is a line for each change, or one line that is written again', async (t) => {
   const { paris, paris$, json } = await withOrders(t);
   const { promise: held, resolve: release } = Promise.withResolvers<void>();

@@ -96,7 +96,8 @@ export async function run(
   } catch (error) {
     const code = exitCodeOf(error);
     // Commander has said what it had to say.
-    if (!isCommanders(error)) terminal.err(sayTrouble(error));
+    const { output } = program.opts<{ output: 'table' | 'json' }>();
+    if (!isCommanders(error)) terminal.err(sayTrouble(error, output));
     return code;
   }
 }

@@ -4,11 +4,14 @@ import { ProblemAnswer, SiteUnreachable } from './native-client.ts';
 import type { Api } from './connection.ts';
 import type { Group, Named } from './answers.ts';
 
-/** The sentence, then a hint where there is a next step. */
-export function sayTrouble(error: unknown): string {
+/** The sentence, then a hint where there is a next step; for programs all that the site said, too. */
+export function sayTrouble(error: unknown, output: 'table' | 'json'): string {
   const message = error instanceof Error ? error.message : String(error);
   const hint = hintFor(error);
-  return `baton: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`;
+  if (output === 'table')
+    return `baton: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`;
+  const problem = error instanceof ProblemAnswer ? error.problem : undefined;
+  return `${JSON.stringify({ error: message, hint, problem }, undefined, 2)}\n`;
 }
 
 function hintFor(error: unknown): string | undefined {
