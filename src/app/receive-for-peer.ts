@@ -118,6 +118,9 @@ export async function endSession(
   const isKnown = await store.read(async (tx) => {
     const group = await tx.groups.get(groupId);
     if (group === undefined) return false;
+    // A late word about an earlier session says nothing about the one that runs now.
+    const session = await sessionOf(tx, groupId);
+    if (session !== undefined && session.id !== sessionId) return false;
     const { holder } = group.ownership;
     requireEpoch(groupId, group.ownership, epoch);
     // It was taken by this site: its session is no longer the other's to end.

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { MIN_CYCLE_INTERVAL_MS, nextCycleAt, PARKED_RETRY_MS, warmEnough } from './cycle-plan.ts';
+import {
+  cycleIsDue,
+  MIN_CYCLE_INTERVAL_MS,
+  nextCycleAt,
+  PARKED_RETRY_MS,
+  warmEnough,
+} from './cycle-plan.ts';
 import { newId } from './ids.ts';
 import { newestCommon, oldestUnsent } from './recovery-point.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
@@ -174,4 +180,13 @@ test('with the default retention no volume ever has 16 layers', () => {
   }
 
   assert.ok(longest < 16, `${longest} layers`);
+});
+
+test('a cycle is due where it would count from an instant that is still to come', () => {
+  const points = [point(100, true)];
+  assert.equal(cycleIsDue(session(), points, 50_000), true);
+  assert.equal(cycleIsDue(session(), points, 101_000), false);
+  const parked = session({ state: 'system_paused', stateSince: 100_000 });
+  assert.equal(cycleIsDue(parked, points, 50_000), true);
+  assert.equal(cycleIsDue(parked, points, 101_000), false);
 });
