@@ -45,7 +45,7 @@ export class Chaos {
       [1, () => this.#fill(site)],
       [1, () => this.#setClock(site)],
       [1, () => this.#holdSeals(site)],
-      [2, () => this.#weather()],
+      [4, () => this.#weather()],
     ])();
   }
 
@@ -128,7 +128,7 @@ export class Chaos {
 
   #weather(): void {
     const { link, random } = this.#world;
-    const [lost, twice, late] = [random.next() / 5, random.next() / 4, random.next() / 5];
+    const [lost, twice, late] = [random.next() / 5, random.next() / 2, random.next() / 5];
     link.weather = { lost, twice, late };
     const end = (): void => void (link.weather = { lost: 0, twice: 0, late: 0 });
     this.#for('messages are lost, doubled and late', 15_000, end);

@@ -26,7 +26,7 @@ export function checkChange(
   if (was !== undefined && epoch < was.epoch) {
     throw new Violation(`epochs only grow: ${at} went from ${was.epoch} to ${epoch}`);
   }
-  if (was !== undefined && epoch === was.epoch && holder !== was.holder) {
+  if (epoch === was?.epoch && holder !== was.holder) {
     throw new Violation(
       `one holder per epoch: ${at}, epoch ${epoch}, from ${was.holder} to ${holder}`,
     );

@@ -112,7 +112,7 @@ export class Link {
         const answer = answerOf(() => handle(there.ports, overTheWire(request)));
         const bring = await answer.then(
           (value) => () => resolve(overTheWire(value)),
-          (error: unknown) => () => reject(error as Error),
+          (error: unknown) => () => reject(error),
         );
         await this.#travel(life, bring);
       };
@@ -121,7 +121,13 @@ export class Link {
         return promise;
       }
       const copies = this.#random.chance(this.weather.twice) ? 2 : 1;
-      for (let copy = 0; copy < copies; copy += 1) void this.#travel(WORLD, arrive);
+      void this.#travel(WORLD, arrive);
+      // A copy may come when everything has moved on.
+      if (copies === 2) {
+        void this.#scheduler
+          .after(this.#random.wait(USUAL_MS, LATE_MS, 0.5), WORLD)
+          .then(() => this.#travel(WORLD, arrive));
+      }
       return promise;
     };
   }

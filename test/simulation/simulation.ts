@@ -1,4 +1,5 @@
 /** One run: a world in trouble for some steps, and then at rest. */
+import { mock } from 'node:test';
 import { Chaos } from './chaos.ts';
 import { contentsDiffer, notReplicating, putRight, unrest } from './ending.ts';
 import { writeSomething } from './hosts.ts';
@@ -26,9 +27,8 @@ const OPERATOR_EVERY_MS = 3000;
 /** @throws Error with the story, when something that must be true was not */
 export async function simulate({ seed, steps }: Run): Promise<RunReport> {
   const ids = new Ids();
-  const { randomUUID } = crypto;
   // Ids are the only chance in the program itself: here they come in the order in which they are made.
-  crypto.randomUUID = () => ids.next();
+  const randomUUID = mock.method(crypto, 'randomUUID', () => ids.next());
   const world = new World(seed);
   try {
     await trouble(world, steps);
@@ -37,7 +37,7 @@ export async function simulate({ seed, steps }: Run): Promise<RunReport> {
   } catch (error) {
     throw new Error(failure(world, { seed, steps }, error), { cause: error });
   } finally {
-    crypto.randomUUID = randomUUID;
+    randomUUID.mock.restore();
     for (const { site } of world.observed) await site.store.close();
   }
 }

@@ -166,8 +166,7 @@ function wordsOf(facts: Readonly<Record<string, unknown>>): string {
 }
 
 function saying(error: unknown): string {
-  if (error === undefined) return '';
-  return ` — ${error instanceof Error ? error.message : String(error)}`;
+  return error instanceof Error ? ` — ${error.message}` : '';
 }
 
 /** Refusals and failures are answers; anything else says that the program is wrong. */

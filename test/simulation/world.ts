@@ -18,6 +18,7 @@ import type { Line } from './truth.ts';
 
 const MIB = 1024 * 1024;
 const PEER_PORT = 8444;
+const MOST_STEPS = 20_000;
 
 export class World {
   readonly random: Random;
@@ -30,7 +31,7 @@ export class World {
   isWritten = true;
   #steps = 0;
   #touched = -1;
-  #violation: unknown;
+  #violation: Error | undefined;
   readonly #compared: Compared = new WeakSet();
 
   constructor(seed: number) {
@@ -81,12 +82,12 @@ export class World {
 
   /** Goes on until this has come. */
   async happens<T>(what: Promise<T>): Promise<T> {
-    let isOver = false;
-    const watched = what.finally(() => (isOver = true));
+    const over = new AbortController();
+    const watched = what.finally(() => over.abort());
     void watched.catch(() => undefined);
-    for (let left = 20_000; !isOver && left > 0; left -= 1) await this.step();
-    if (!isOver) throw new Violation('something that was asked in a quiet world never came');
-    return watched;
+    for (let left = MOST_STEPS; !over.signal.aborted && left > 0; left -= 1) await this.step();
+    if (over.signal.aborted) return watched;
+    throw new Violation('something that was asked in a quiet world never came');
   }
 
   /** One thing happens, and then everything that must be true is. */
@@ -122,7 +123,7 @@ export class World {
 
   /** Something was found wrong outside of a step; the step in which it was ends with it. */
   readonly report = (violation: unknown): void => {
-    this.#violation ??= violation;
+    this.#violation ??= violation instanceof Error ? violation : new Error(String(violation));
   };
 
   #addSite(name: string, host: string, network: MemoryNetwork): Observed {
