@@ -19,6 +19,8 @@ export const TOKEN_TERM_MS = 12 * 60 * 60 * 1000;
 /** Failed sign-ins in a minute, per user name, after which more are refused without a look. */
 const MAX_FAILURES = 10;
 const FAILURE_WINDOW_MS = 60_000;
+/** Names whose failures are remembered; the oldest go first, so made-up names cost no memory. */
+const MAX_REMEMBERED_NAMES = 1000;
 export const MIN_PASSWORD_LENGTH = 8;
 
 /** Who asks, once known. */
@@ -51,11 +53,18 @@ export async function checkPassword(
   // An unknown name costs the same time as a wrong password.
   const good = await matches(password, user?.passwordHash ?? NO_PASSWORD);
   if (user === undefined || !good) {
-    failures.set(name, [...recent, now]);
+    rememberFailure(name, [...recent, now]);
     return refuse({ code: 'unauthenticated', why: 'unknown user or wrong password' });
   }
   failures.delete(name);
   return user;
+}
+
+function rememberFailure(name: string, at: readonly Instant[]): void {
+  failures.delete(name);
+  failures.set(name, at);
+  const [oldest] = failures.keys();
+  if (failures.size > MAX_REMEMBERED_NAMES && oldest !== undefined) failures.delete(oldest);
 }
 
 /**
