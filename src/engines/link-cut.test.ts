@@ -38,3 +38,32 @@ test('connections to an address are cut, and others are not', { skip }, async (t
   await closed;
   assert.equal(spared?.destroyed, false);
 });
+
+test('a door is closed with all who came in, and can be opened again', { skip }, async (t) => {
+  const sockets: Socket[] = [];
+  t.after(() => sockets.forEach((socket) => socket.destroy()));
+  const open = async (port: number): Promise<number> => {
+    const server = createServer((socket) => sockets.push(socket.on('error', () => undefined)));
+    server.on('error', () => undefined);
+    await new Promise<void>((resolve) => server.listen(port, '127.0.3.3', resolve));
+    t.after(() => server.close());
+    return (server.address() as AddressInfo).port;
+  };
+  const enter = (port: number): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.3.3');
+      sockets.push(socket);
+      socket.once('connect', () => socket.once('close', () => resolve('closed')));
+      socket.once('error', reject);
+    });
+  const port = await open(0);
+  const inside = enter(port).catch((error: unknown) => error);
+  await new Promise((resolve) => sockets[0]?.once('connect', resolve));
+
+  await linkCut.closeListener('127.0.3.3', port);
+  await linkCut.closeListener('127.0.3.3', port);
+
+  await inside;
+  await assert.rejects(enter(port), /ECONNREFUSED/);
+  assert.equal(await open(port), port);
+});

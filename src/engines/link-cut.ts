@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { Failure } from '../domain/refusal.ts';
-import type { LinkCut, LinkCutProbe } from '../ports/link-cut.ts';
+import type { LinkCut, LinkCutProbe, ListenerCut } from '../ports/link-cut.ts';
 
 const run = promisify(execFile);
 const SS_LIMIT_MS = 5_000;
@@ -12,6 +12,7 @@ const GONE_LIMIT_MS = 1_000;
 const LOOK_AGAIN_MS = 5;
 
 interface Connection {
+  readonly state: string;
   readonly local: string;
   readonly remote: string;
 }
@@ -20,7 +21,7 @@ interface Connection {
  * Cuts with `ss -K`, which closes a socket in the kernel: also one whose other end is silent, and
  * under TLS. Needs CAP_NET_ADMIN and a kernel with INET_DIAG_DESTROY.
  */
-export const linkCut: LinkCut = { probe, cutConnections };
+export const linkCut: LinkCut & ListenerCut = { probe, cutConnections, closeListener };
 
 async function cutConnections(host: string, port: number): Promise<number> {
   const outgoing = ['dst', host, 'dport', '=', `${port}`];
@@ -29,14 +30,25 @@ async function cutConnections(host: string, port: number): Promise<number> {
   return to + from;
 }
 
+async function closeListener(host: string, port: number): Promise<void> {
+  // The kernel goes through its listeners first: who is not in by then stays out. Without the right
+  // to close sockets the door stays open, and somebody may come in at the last moment.
+  const filter = ['exclude', 'time-wait', 'src', host, 'sport', '=', `${port}`];
+  const isConnected = ({ state }: Connection): boolean => state !== 'LISTEN';
+  await cut(filter, { list: '-Htna', counts: isConnected });
+}
+
 /** @throws Failure when a connection that should be gone is still there */
-async function cut(filter: readonly string[]): Promise<number> {
-  const before = await connections(['-HtnK', ...filter]);
+async function cut(
+  filter: readonly string[],
+  { list = '-Htn', counts = (_: Connection): boolean => true } = {},
+): Promise<number> {
+  const before = (await connections([`${list}K`, ...filter])).filter(counts);
   if (before.length === 0) return 0;
   const giveUpAt = performance.now() + GONE_LIMIT_MS;
   for (;;) {
     // Its exit code says nothing, so look: a new connection has other ports than the one it follows.
-    const now = await connections(['-Htn', ...filter]);
+    const now = await connections([list, ...filter]);
     const left = before.filter((one) =>
       now.some((o) => o.local === one.local && o.remote === one.remote),
     );
@@ -55,8 +67,8 @@ async function connections(args: readonly string[]): Promise<readonly Connection
   try {
     const { stdout } = await run('ss', [...args], { timeout: SS_LIMIT_MS });
     return stdout.split('\n').flatMap((line) => {
-      const [, , , local, remote] = line.trim().split(/\s+/);
-      return local !== undefined && remote !== undefined ? [{ local, remote }] : [];
+      const [state = '', , , local, remote] = line.trim().split(/\s+/);
+      return local !== undefined && remote !== undefined ? [{ state, local, remote }] : [];
     });
   } catch (cause) {
     throw new Failure(`ss ${args.join(' ')} did not run: ${String(cause)}`, { cause });

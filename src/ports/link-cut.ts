@@ -16,6 +16,18 @@ export interface LinkCut {
   cutConnections(host: string, port: number): Promise<number>;
 }
 
+/** The same for a door of this machine. */
+export interface ListenerCut {
+  /**
+   * Closes the listening socket at that address and port, then every connection that came in there.
+   * The program whose they were sees the connections fail; that nobody comes in any more it does
+   * not notice. Does nothing when nobody listens.
+   *
+   * @throws Failure when something could not be closed
+   */
+  closeListener(host: string, port: number): Promise<void>;
+}
+
 export interface LinkCutProbe {
   readonly possible: boolean;
   /** Why not, or how it was seen to work. */

@@ -230,6 +230,18 @@ export class StorySite {
     return this.get<VolumeAnswer>(`/volumes/${volume}`);
   }
 
+  /** The volume once it is as told. */
+  volumeOnce(
+    volume: string,
+    sentence: string,
+    isSo: (volume: VolumeAnswer) => boolean,
+  ): Promise<VolumeAnswer> {
+    return waitUntil(`${volume}: ${sentence} (${this.name})`, STATE_LIMIT_MS, async () => {
+      const seen = await this.volume(volume);
+      return isSo(seen) ? seen : undefined;
+    });
+  }
+
   attachment(volume: string): Promise<AttachmentAnswer> {
     return this.get<AttachmentAnswer>(`/volumes/${volume}/attachment`);
   }

@@ -19,6 +19,7 @@ import type { GroupRecord } from './record.ts';
 /** A client that does not finish its handshake holds a slot no longer. */
 const HANDSHAKE_LIMIT_SECONDS = 10;
 const STOP_LIMIT_MS = 10_000;
+const LIST_PREFIX = 'authz-';
 const FINGERPRINT_DIGITS = 12;
 const PORT_PATIENCE_MS = 2_000;
 const PORT_POLL_MS = 20;
@@ -49,7 +50,7 @@ export async function openServer(
   const credentials = `${credentialsPrefix(audience)}${await fingerprint(tlsDirectory)}`;
   const objects = await queryObjects(qmp);
   const isOpen = objects.includes(credentials) && objects.includes(list);
-  if (!isOpen && objects.some(isServerObject)) await closeServer(qmp);
+  if (!isOpen && objects.some(isServerObject)) await closeServer(group, qmp);
   const rules = admitted.map((match) => ({ match, policy: 'allow', format: 'exact' }));
   if (isOpen) {
     await qmp.execute('qom-set', { path: `/objects/${list}`, property: 'rules', value: rules });
@@ -75,11 +76,42 @@ async function fingerprint(tlsDirectory: string): Promise<string> {
   return hash.digest('hex').slice(0, FINGERPRINT_DIGITS);
 }
 
-/** On return nobody is connected, and nobody can connect. */
-export async function closeServer(qmp: QmpClient): Promise<void> {
-  await tolerating(/not running/, () => qmp.execute('nbd-server-stop', {}, STOP_LIMIT_MS));
+/**
+ * On return nobody is connected, and nobody can connect.
+ *
+ *   no list: nobody is admitted ─ nobody is connected ─ stop ─ no credentials
+ *
+ * `nbd-server-stop` waits for clients that are in the middle of their TLS handshake without looking
+ * at them, so it never returns, and nothing else in the daemon goes on (seen with QEMU 10.0).
+ * Where a crash interrupts this, a list is missing: `openServer` begins anew.
+ */
+export async function closeServer(group: Group, qmp: QmpClient): Promise<void> {
   const objects = (await queryObjects(qmp)).filter(isServerObject);
+  const lists = objects.filter((id) => id.startsWith(LIST_PREFIX));
+  await Promise.all(lists.map((id) => deleteObject(qmp, id)));
+  if (objects.length > 0) await turnEverybodyOut(group);
+  await tolerating(/not running/, () => qmp.execute('nbd-server-stop', {}, STOP_LIMIT_MS));
   await Promise.all(objects.map((id) => deleteObject(qmp, id)));
+}
+
+/** Where this machine cannot close connections, handshakes have a time limit and nobody else is left. */
+async function turnEverybodyOut(group: Group): Promise<void> {
+  const { address, clock, linkCut, log } = group.site.options;
+  const { port } = await group.record();
+  if (port === undefined) return;
+  const giveUpAt = clock.monotonicMs() + HANDSHAKE_LIMIT_SECONDS * 1000 + STOP_LIMIT_MS;
+  for (;;) {
+    try {
+      await linkCut.closeListener(address, port);
+      return;
+    } catch (cause) {
+      const stillConnected = { groupId: group.id, port, error: String(cause) };
+      if (clock.monotonicMs() > giveUpAt) {
+        log?.warn({ event: 'clients_not_closed', ...stillConnected });
+        return;
+      }
+    }
+  }
 }
 
 /** Who may connect now; undefined while there is no server for them. */
@@ -142,7 +174,7 @@ async function startListening(qmp: QmpClient, server: object): Promise<boolean> 
 }
 
 function listId(audience: Audience): string {
-  return `authz-${audience}`;
+  return `${LIST_PREFIX}${audience}`;
 }
 
 function credentialsPrefix(audience: Audience): string {

@@ -2,7 +2,7 @@ import type { SiteId } from '../../domain/ids.ts';
 import { Failure } from '../../domain/refusal.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EngineRecords } from '../../ports/engine-records.ts';
-import type { LinkCut } from '../../ports/link-cut.ts';
+import type { LinkCut, ListenerCut } from '../../ports/link-cut.ts';
 import type { Log } from '../../ports/log.ts';
 
 export interface Qcow2EngineOptions {
@@ -17,7 +17,7 @@ export interface Qcow2EngineOptions {
   readonly records: EngineRecords;
   readonly clock: Clock;
   readonly tls: SiteTls;
-  readonly linkCut: LinkCut;
+  readonly linkCut: LinkCut & ListenerCut;
   readonly log?: Log;
 }
 

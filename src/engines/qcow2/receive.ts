@@ -251,7 +251,7 @@ export async function giveUp(
 ): Promise<GroupRecord> {
   const { receiving } = record;
   if (!receiving) return record;
-  if (daemon) await closeReceiving(daemon.qmp, receiving);
+  if (daemon) await closeReceiving(group, daemon.qmp, receiving);
   const files = receiving.volumes.map(({ volumeId, number }) => layerFile(volumeId, number));
   const saved = await group.save({
     ...record,
@@ -261,9 +261,13 @@ export async function giveUp(
   return collectGarbage(group, saved);
 }
 
-async function closeReceiving(qmp: QmpClient, { volumes }: Receiving): Promise<void> {
+async function closeReceiving(
+  group: Group,
+  qmp: QmpClient,
+  { volumes }: Receiving,
+): Promise<void> {
   await closeExportsOf(qmp, RECEIVING_EXPORT);
-  await closeServer(qmp);
+  await closeServer(group, qmp);
   const graph: Graph = await readGraph(qmp);
   await deleteNodes(
     qmp,

@@ -15,9 +15,11 @@ import type { GroupRecord, VolumeRecord } from './record.ts';
 export function serve(group: Group, { hosts }: HostAccess): Promise<ServedGroup> {
   return group.locked(async () => {
     const { address, tls } = group.site.options;
+    if (!(await group.record()).hasPresent) {
+      throw new Failure(`group ${group.id} has no present to serve`);
+    }
     const entered = await enterRunning(group);
     const { qmp } = entered.daemon;
-    if (!entered.record.hasPresent) throw new Failure(`group ${group.id} has no present to serve`);
     const admitted = hosts.map((name) => tls.hostDistinguishedName(name));
     const before = (await admittedNow(qmp, 'hosts')) ?? [];
     // Only closing all exports parts a host from them; the others come back by themselves.
@@ -54,8 +56,8 @@ export async function fenceDaemon(
   record: GroupRecord,
 ): Promise<void> {
   await closeExportsOf(qmp, HOST_EXPORT);
-  if ((await admittedNow(qmp, 'hosts')) !== undefined) await closeServer(qmp);
   await flushPresent(group, qmp, record);
+  if ((await admittedNow(qmp, 'hosts')) !== undefined) await closeServer(group, qmp);
 }
 
 /** Writes out what the layers' caches hold: a write may be acknowledged before its metadata is. */
