@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { abortJob, closeExports } from '../qmp/commands.ts';
 import { queryExports, queryJobs } from '../qmp/queries.ts';
-import { boundLog } from './daemon.ts';
+import { boundLog } from './daemon-process.ts';
 import type { Daemon } from './daemon.ts';
 import { RECEIVING_EXPORT, HOST_EXPORT } from './exports.ts';
 import { deleteNodes, expectedNodes, openGraph, ownNodes, readGraph } from './graph.ts';

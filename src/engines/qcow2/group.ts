@@ -2,8 +2,10 @@ import { join } from 'node:path';
 import type { GroupId, PointId } from '../../domain/ids.ts';
 import { Failure, refuse } from '../../domain/refusal.ts';
 import { QmpClosed } from '../qmp/errors.ts';
-import { daemonPaths, findDaemon, startDaemon } from './daemon.ts';
-import type { Daemon, DaemonPaths } from './daemon.ts';
+import { daemonPaths } from './daemon-process.ts';
+import { ANSWER_LIMIT_MS, findDaemon, startDaemon } from './daemon.ts';
+import type { Daemon } from './daemon.ts';
+import type { DaemonPaths } from './daemon-process.ts';
 import type { LongWork, LongWorkName } from './long-work.ts';
 import { Mutex } from './mutex.ts';
 import type { LayerIo } from './nodes.ts';
@@ -184,7 +186,7 @@ export class Group {
 async function answers({ qmp }: Daemon): Promise<boolean> {
   if (qmp.phase !== 'running') return false;
   try {
-    await qmp.execute('query-version');
+    await qmp.execute('query-version', {}, ANSWER_LIMIT_MS);
     return true;
   } catch (cause) {
     if (cause instanceof QmpClosed) return false;

@@ -1,7 +1,8 @@
 import type { GroupInspection, VolumeInspection } from '../../ports/engine.ts';
 import { QmpClosed, QmpTimeout } from '../qmp/errors.ts';
 import { queryExports, queryJobs } from '../qmp/queries.ts';
-import { DaemonHung, findProcess } from './daemon.ts';
+import { findProcess } from './daemon-process.ts';
+import { DaemonHung } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { HOST_EXPORT, RECEIVING_EXPORT } from './exports.ts';
 import { forkOf } from './forks.ts';

@@ -1,4 +1,4 @@
-import { mkdir, rm, statfs } from 'node:fs/promises';
+import { mkdir, rm, rmdir, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { VolumeId } from '../../domain/ids.ts';
 import { refuse } from '../../domain/refusal.ts';
@@ -23,9 +23,8 @@ export interface WantedLayer {
  * @throws Refusal `no_space`
  */
 export async function createLayers(group: Group, wanted: readonly WantedLayer[]): Promise<void> {
-  const isNew = (await mkdir(group.directory, { recursive: true, mode: 0o700 })) !== undefined;
+  const isNew = await needRoom(group, wanted.length);
   const neededBytes = wanted.length * NEW_LAYER_BYTES;
-  if ((await freeBytes(group)) < neededBytes) await refuseForRoom(group, neededBytes);
   const layers = wanted.map(({ volumeId, number, sizeBytes, below }) => ({
     path: group.path(layerFile(volumeId, number)),
     sizeBytes,
@@ -42,12 +41,28 @@ export async function createLayers(group: Group, wanted: readonly WantedLayer[])
   if (isNew) await syncDirectory(dirname(group.directory));
 }
 
+/**
+ * Room for so many new layers, and the directory for them.
+ *
+ * @returns whether the directory is new
+ * @throws Refusal `no_space`
+ */
+export async function needRoom(group: Group, layers: number): Promise<boolean> {
+  const isNew = (await mkdir(group.directory, { recursive: true, mode: 0o700 })) !== undefined;
+  const neededBytes = layers * NEW_LAYER_BYTES;
+  if ((await freeBytes(group)) >= neededBytes) return isNew;
+  if (isNew) await rmdir(group.directory);
+  return refuseForRoom(group, neededBytes);
+}
+
 async function freeBytes({ directory }: Group): Promise<number> {
-  const { bavail, bsize } = await statfs(directory);
-  return bavail * bsize;
+  const { blocks, bavail, bsize } = await statfs(directory);
+  // A file system in memory may not count at all.
+  return blocks === 0 ? Number.MAX_SAFE_INTEGER : bavail * bsize;
 }
 
 async function refuseForRoom(group: Group, neededBytes: number): Promise<never> {
   const siteId = group.site.options.tls.tlsName;
-  refuse({ code: 'no_space', siteId, neededBytes, freeBytes: await freeBytes(group) });
+  const { bavail, bsize } = await statfs(group.site.options.dataDirectory);
+  refuse({ code: 'no_space', siteId, neededBytes, freeBytes: bavail * bsize });
 }

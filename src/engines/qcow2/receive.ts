@@ -11,18 +11,15 @@ import type { PointId } from '../../domain/ids.ts';
 import { Failure, refuse } from '../../domain/refusal.ts';
 import type { ReceivePoint, ReceivingTarget, VolumeSpec } from '../../ports/engine.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { addNode, reopenNodes } from '../qmp/commands.ts';
 import type { Daemon } from './daemon.ts';
 import { collectGarbage, enter, enterRunning } from './enter.ts';
 import { RECEIVING_EXPORT, closeExportsOf, openExports, receivingExportId } from './exports.ts';
-import { allOf, deleteNodes, readGraph } from './graph.ts';
-import type { Graph } from './graph.ts';
 import { needPoint } from './group.ts';
 import type { Group } from './group.ts';
-import { createLayers } from './layers.ts';
-import { closeServer, openServer } from './nbd-server.ts';
-import { layerNode, layerOptions, reopenOptions } from './nodes.ts';
-import type { LayerIo, LayerNode } from './nodes.ts';
+import { createLayers, needRoom } from './layers.ts';
+import { openServer } from './nbd-server.ts';
+import { layerNode } from './nodes.ts';
+import { closeReceiving, openReceiving, sealReceiving } from './receiving-nodes.ts';
 import {
   addLayer,
   findPoint,
@@ -38,8 +35,10 @@ export function receivePoint(group: Group, request: ReceivePoint): Promise<Recei
   return group.locked(async () => {
     const known = findPoint(await group.record(), request.pointId);
     if (known) return targetOf(group, await group.record(), known.receivedBy ?? '', request);
+    // Looked at first: what is refused starts no daemon.
+    checkBase(group, await group.record(), request);
+    await needRoom(group, request.volumes.length);
     const { daemon, record } = await enterRunning(group);
-    checkBase(group, record, request);
     const prepared = isSamePlace(record.receiving, request, daemon)
       ? record
       : await prepare(group, daemon, await giveUp(group, record, daemon), request);
@@ -109,7 +108,7 @@ async function open(
   const { tls } = group.site.options;
   const { peerId } = request;
   const volumes = record.receiving?.volumes ?? [];
-  await openOverlays(group, qmp, volumes);
+  await openReceiving(group, qmp, volumes);
   const served = await openServer(group, qmp, record, {
     audience: 'peer',
     tlsDirectory: tls.peerDirectory(peerId),
@@ -147,48 +146,6 @@ function exportName({ volumeId }: Pick<VolumeSpec, 'volumeId'>): string {
   return `in-${volumeId}`;
 }
 
-async function openOverlays(
-  group: Group,
-  qmp: QmpClient,
-  volumes: readonly ReceivingVolume[],
-): Promise<void> {
-  const io = await group.site.io();
-  const graph = await readGraph(qmp);
-  const closed = volumes.filter(({ key, number }) => !graph.nodes.has(layerNode(key, number)));
-  await allOf(
-    closed.map((volume) =>
-      addNode(
-        qmp,
-        layerOptions({
-          ...nodeOf(volume, io),
-          path: group.path(layerFile(volume.volumeId, volume.number)),
-          readOnly: false,
-        }),
-      ),
-    ),
-  );
-  // Completing it had begun: the peer may go on writing all the same.
-  const sealed = volumes.filter(({ key, number }) => {
-    const node = layerNode(key, number);
-    return graph.nodes.has(node) && !graph.writable.has(node);
-  });
-  await reopenNodes(
-    qmp,
-    sealed.map((volume) => reopenOptions({ ...nodeOf(volume, io), readOnly: false })),
-  );
-}
-
-function nodeOf(
-  { key, number, base }: ReceivingVolume,
-  io: LayerIo,
-): Pick<LayerNode, 'node' | 'backing' | 'io'> {
-  return {
-    node: layerNode(key, number),
-    backing: base === undefined ? null : layerNode(key, base),
-    io,
-  };
-}
-
 export function completePoint(group: Group, pointId: PointId): Promise<void> {
   return group.locked(async () => {
     const { record, daemon } = await enter(group);
@@ -200,11 +157,7 @@ export function completePoint(group: Group, pointId: PointId): Promise<void> {
     const { qmp } = daemon;
     // The server goes on listening: the next point comes soon, and without an export it offers nothing.
     await closeExportsOf(qmp, RECEIVING_EXPORT);
-    const io = await group.site.io();
-    await reopenNodes(
-      qmp,
-      receiving.volumes.map((volume) => reopenOptions({ ...nodeOf(volume, io), readOnly: true })),
-    );
+    await sealReceiving(group, qmp, receiving);
     await group.save(completed(record, receiving, group.site.options.clock.now()));
   });
 }
@@ -259,19 +212,4 @@ export async function giveUp(
     garbage: [...record.garbage, ...files],
   });
   return collectGarbage(group, saved);
-}
-
-async function closeReceiving(
-  group: Group,
-  qmp: QmpClient,
-  { volumes }: Receiving,
-): Promise<void> {
-  await closeExportsOf(qmp, RECEIVING_EXPORT);
-  await closeServer(group, qmp);
-  const graph: Graph = await readGraph(qmp);
-  await deleteNodes(
-    qmp,
-    graph,
-    volumes.map(({ key, number }) => layerNode(key, number)),
-  );
 }

@@ -32,13 +32,17 @@ export function sealPoint(
   pauseLimitMs: number,
 ): Promise<SealedPoint> {
   return group.locked(async () => {
+    // Looked at first: a group that has none gets no daemon for asking.
+    const known = await group.record();
+    if (!known.hasPresent && !findPoint(known, pointId)) {
+      throw new Failure(`group ${group.id} has no present to seal`);
+    }
     const { record, daemon } = await enterRunning(group);
     const sealed = findPoint(record, pointId);
     if (sealed) {
       const { sealedAt, pauseMs, volumes } = sealed;
       return { pointId, sealedAt, pauseMs, volumes };
     }
-    if (!record.hasPresent) throw new Failure(`group ${group.id} has no present to seal`);
     return seal(group, daemon, record, { pointId, pauseLimitMs });
   });
 }

@@ -67,6 +67,7 @@ async function begin(
   request: SendPoint,
   work: LongWork,
 ): Promise<Attempt | { readonly sent: SentPoint }> {
+  needPoint(group, await group.record(), request.pointId);
   const { record, daemon } = await enterRunning(group);
   const point = needPoint(group, record, request.pointId);
   if (request.basePointId !== undefined) needPoint(group, record, request.basePointId);
