@@ -38,12 +38,20 @@ async function closeListener(host: string, port: number): Promise<void> {
   await cut(filter, { list: '-Htna', counts: isConnected });
 }
 
+interface CutOptions {
+  /** Options of `ss` that choose which sockets it looks at. */
+  readonly list?: string;
+  /** Whether a socket must be gone afterwards; all of them, unless told. */
+  readonly counts?: (connection: Connection) => boolean;
+}
+
 /** @throws Failure when a connection that should be gone is still there */
 async function cut(
   filter: readonly string[],
-  { list = '-Htn', counts = (_: Connection): boolean => true } = {},
+  { list = '-Htn', counts }: CutOptions = {},
 ): Promise<number> {
-  const before = (await connections([`${list}K`, ...filter])).filter(counts);
+  const closed = await connections([`${list}K`, ...filter]);
+  const before = counts ? closed.filter(counts) : closed;
   if (before.length === 0) return 0;
   const giveUpAt = performance.now() + GONE_LIMIT_MS;
   for (;;) {
