@@ -130,7 +130,8 @@ export class Chaos {
     const { link, random } = this.#world;
     const [lost, twice, late] = [random.next() / 5, random.next() / 2, random.next() / 5];
     link.weather = { lost, twice, late };
-    const end = (): void => void (link.weather = { lost: 0, twice: 0, late: 0 });
+    const before = link.weather;
+    const end = (): void => void (link.weather = before);
     this.#for('messages are lost, doubled and late', 15_000, end);
   }
 

@@ -27,20 +27,20 @@ type Ask = (app: App, question: Question, world: OperatorWorld) => Promise<unkno
 
 // oxfmt-ignore
 const questions: readonly (readonly [weight: number, words: string, ask: Ask])[] = [
-  [5,  'protect',              protect],
+  [9,  'protect',              protect],
   [6,  'sync',                 (app, { group }) => app.synchronizeGroup({ groupId: group.id })],
-  [2,  'pause',                onSession((app, { id }) => app.pauseSession({ sessionId: id, by: 'operator' }))],
+  [1,  'pause',                onSession((app, { id }) => app.pauseSession({ sessionId: id, by: 'operator' }))],
   [5,  'resume',               onSession((app, { id }) => app.resumeSession({ sessionId: id }))],
-  [7,  'handover',             handOver],
-  [3,  'abort',                abort],
-  [4,  'failover',             failOver],
+  [16, 'handover',             handOver],
+  [2,  'abort',                abort],
+  [3,  'failover',             failOver],
   [9,  'reprotect',            (app, { group }) => app.reprotectGroup({ groupId: group.id })],
   [1,  'acknowledge',          (app, { group }) => app.acknowledgeFailover({ groupId: group.id })],
   [1,  'change the session',   changeSession],
   [2,  'resize',               resize],
   [1.5,'add a member',         addMember],
   [1,  'remove a member',      removeMember],
-  [0.7,'unprotect',            unprotect],
+  [0.4,'unprotect',            unprotect],
 ];
 
 /** Asks once; the answer comes when it comes, or never. */
