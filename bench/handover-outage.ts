@@ -1,0 +1,164 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { startNumberedWriter } from '../src/main/numbered-writer.ts';
+import type { NumberedWriter } from '../src/main/numbered-writer.ts';
+import { waitUntil } from '../src/main/wait-until.ts';
+import { MIB, scaledTimes } from './bench.ts';
+import type { Bench, BenchContext, BenchResult } from './bench.ts';
+import { percentile, said } from './measure/spread.ts';
+import { BatonPair, post } from './pair/baton-pair.ts';
+import type { BatonSite } from './pair/baton-pair.ts';
+import { HolderFollower } from './pair/follow-holder.ts';
+
+const VOLUME_BYTES = 256 * MIB;
+const VOLUMES = [1, 3, 16] as const;
+const WRITES_PER_SECOND = 1000;
+const RPO_SECONDS = 30;
+const HANDOVERS = 10;
+const LEAST_HANDOVERS = 4;
+const WRITE_FOR_MS = 2000;
+const LIMIT_MS = 60_000;
+
+export const handoverOutage: Bench = {
+  name: 'handover-outage',
+  about: (
+    context,
+  ) => `How long a host's writes stand still while a group is handed over under load: from the last
+write that was acknowledged at one site to the first at the other. A writer sends ${WRITES_PER_SECOND} numbered
+4 KiB writes a second over all volumes of the group; when its connection is lost it asks both sites every
+few milliseconds who serves now, so its own waiting is not in the numbers. ${scaledTimes(context, HANDOVERS, LEAST_HANDOVERS)} handovers, back and forth.
+*all volumes*: until each volume has been written again. At the end every acknowledged write is looked for.`,
+  run,
+};
+
+interface Handover {
+  readonly outageMs: number;
+  readonly allVolumesMs: number;
+  readonly jobMs: number;
+  readonly steps: readonly { readonly name: string; readonly durationMs: number }[];
+}
+
+async function run(context: BenchContext): Promise<BenchResult> {
+  const outageRows: string[][] = [];
+  const steps = new Map<string, string[]>();
+  const notes: string[] = [];
+  const baton = await BatonPair.start(join(context.directory, 'pair'));
+  try {
+    for (const [column, count] of VOLUMES.entries()) {
+      const { found, lost } = await handOverGroup(context, baton, count);
+      outageRows.push(outageRow(count, found));
+      for (const [name, cell] of stepCells(found)) {
+        const row = steps.get(name) ?? VOLUMES.map(() => '–');
+        row[column] = cell;
+        steps.set(name, row);
+      }
+      notes.push(lost);
+    }
+  } finally {
+    await baton.close();
+  }
+  const stepRows = [...steps].map(([name, cells]) => [name, ...cells]);
+  return {
+    tables: [
+      {
+        head: ['volumes', 'outage ms, p50', 'max', 'all volumes ms, p50', 'max'],
+        rows: outageRows,
+      },
+      { head: ['step, ms', ...VOLUMES.map((count) => `${count} volume(s)`)], rows: stepRows },
+    ],
+    notes,
+  };
+}
+
+async function handOverGroup(
+  context: BenchContext,
+  baton: BatonPair,
+  count: number,
+): Promise<{ readonly found: readonly Handover[]; readonly lost: string }> {
+  const group = `group-${count}`;
+  const volumes = Array.from({ length: count }, (_, i) => `volume-${count}-${i}`);
+  await baton.createGroup(group, volumes, VOLUME_BYTES);
+  const follower = new HolderFollower(baton, volumes[0] ?? '');
+  const writer = await startNumberedWriter({
+    volumes: volumes.map((label) => ({ label, sizeBytes: VOLUME_BYTES })),
+    seed: count,
+    writesPerSecond: WRITES_PER_SECOND,
+    connect: (label) => follower.connect(label),
+  });
+  const found: Handover[] = [];
+  const times = scaledTimes(context, HANDOVERS, LEAST_HANDOVERS);
+  try {
+    await baton.protect(group, RPO_SECONDS);
+    for (let time = 0; time < times; time += 1) {
+      await delay(WRITE_FOR_MS);
+      const handover = await handOver(baton, group, await follower.holder(), writer);
+      context.say(`${count} volume(s): ${handover.outageMs.toFixed(0)} ms`);
+      found.push(handover);
+    }
+  } finally {
+    await writer.stop();
+  }
+  return { found, lost: await lookForWrites(writer, follower, count) };
+}
+
+async function handOver(
+  baton: BatonPair,
+  group: string,
+  from: BatonSite,
+  writer: NumberedWriter,
+): Promise<Handover> {
+  const { log } = writer;
+  const startedMs = performance.now();
+  const job = await baton.job(from, post(`/groups/${group}/handover`, {}));
+  const endedMs = performance.now();
+  const { fromMs, toMs } = await waitUntil('the writer goes on', LIMIT_MS, () => {
+    const goesOn = log
+      .volumes()
+      .every((volume) => (log.acknowledgedAtMs(volume).at(-1) ?? 0) > endedMs);
+    return Promise.resolve(goesOn ? writer.outageBetween(startedMs, endedMs) : undefined);
+  });
+  const firstAgain = log
+    .volumes()
+    .map((volume) => log.acknowledgedAtMs(volume).find((at) => at >= toMs) ?? NaN);
+  return {
+    outageMs: toMs - fromMs,
+    allVolumesMs: Math.max(...firstAgain) - fromMs,
+    jobMs: endedMs - startedMs,
+    steps: job.steps,
+  };
+}
+
+async function lookForWrites(
+  writer: NumberedWriter,
+  follower: HolderFollower,
+  count: number,
+): Promise<string> {
+  const { acknowledged } = writer.counts();
+  const { lost, torn } = await writer.verify((label) => follower.connect(label), 'acknowledged');
+  return `${count} volume(s): of ${acknowledged} acknowledged writes ${lost} lost, ${torn} torn.`;
+}
+
+function outageRow(count: number, found: readonly Handover[]): string[] {
+  const cells = (values: readonly number[]): string[] => {
+    const sorted = values.toSorted((a, b) => a - b);
+    return [percentile(sorted, 0.5).toFixed(0), (sorted.at(-1) ?? NaN).toFixed(0)];
+  };
+  return [
+    `${count}`,
+    ...cells(found.map(({ outageMs }) => outageMs)),
+    ...cells(found.map(({ allVolumesMs }) => allVolumesMs)),
+  ];
+}
+
+/** In the order of the saga, and the whole of it. */
+function stepCells(found: readonly Handover[]): ReadonlyMap<string, string> {
+  const names = found[0]?.steps.map(({ name }) => name) ?? [];
+  const ofStep = (step: string): readonly number[] =>
+    found.map(({ steps }) => steps.find(({ name }) => name === step)?.durationMs ?? NaN);
+  const cells = names.map((name): [string, string] => [name, said(ofStep(name), 0)]);
+  const whole = said(
+    found.map(({ jobMs }) => jobMs),
+    0,
+  );
+  return new Map([...cells, ['asked to answered', whole]]);
+}
