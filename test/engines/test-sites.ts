@@ -1,5 +1,6 @@
 /** Two sites with a qcow2 engine each, real daemons and real TLS, on two loopback addresses. */
-import { mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -105,11 +106,15 @@ export async function twoSites(dataDirectory?: { readonly b: string }): Promise<
   );
   const [a, b] = sites;
   if (!a || !b) throw new Error('two sites');
+  const runDirectories = [a, b].map((site) => join(site.directory, 'run'));
+  // Daemons outlive their control process, so also a test that ends in an unforeseen way ends them.
+  const endAll = (): void => runDirectories.forEach((one) => killDaemons(one));
+  process.once('exit', endAll);
+  process.once('SIGTERM', () => process.exit(1));
   const close = async (): Promise<void> => {
-    for (const site of [a, b]) {
-      await site.engine.close();
-      await killAll(join(site.directory, 'run'));
-    }
+    for (const site of [a, b]) await site.engine.close();
+    for (const pid of runDirectories.flatMap(killDaemons)) await processEnd(pid);
+    process.off('exit', endAll);
     await rm(directory, { recursive: true, force: true });
   };
   return { a, b, close };
@@ -185,15 +190,19 @@ function testSite({
   };
 }
 
-async function killAll(runDirectory: string): Promise<void> {
-  const files = await readdir(runDirectory).catch(() => []);
-  for (const file of files.filter((name) => name.endsWith('.pid'))) {
-    const pid = Number(await readFile(join(runDirectory, file), 'utf8').catch(() => ''));
-    const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (!commandLine.includes(runDirectory)) continue;
+/** @returns the daemons' process ids */
+function killDaemons(runDirectory: string): readonly number[] {
+  if (!existsSync(runDirectory)) return [];
+  const files = readdirSync(runDirectory).filter((name) => name.endsWith('.pid'));
+  return files.flatMap((file) => {
+    const pid = Number(readFileSync(join(runDirectory, file), 'utf8'));
+    const commandLine = `/proc/${pid}/cmdline`;
+    const isOurs =
+      existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes(runDirectory);
+    if (!isOurs) return [];
     process.kill(pid, 'SIGKILL');
-    await processEnd(pid);
-  }
+    return [pid];
+  });
 }
 
 /** Waits until the process has given up its files and locks, too. */
