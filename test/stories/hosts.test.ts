@@ -118,7 +118,7 @@ async function standStillInHandshake(at: DataPlaneAnswer['address']): Promise<()
   try {
     await answer();
     const startTls = answer();
-    socket.write(Buffer.from('00000003' + '49484156454f5054' + '0000000500000000', 'hex'));
+    socket.write(Buffer.from('0000000349484156454f50540000000500000000', 'hex'));
     await startTls;
   } catch (error) {
     // A site that gave a group away listens again when it receives.
