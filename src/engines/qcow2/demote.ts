@@ -8,7 +8,7 @@ import type { ForkId, PointId } from '../../domain/ids.ts';
 import type { Fork } from '../../ports/engine.ts';
 import type { Daemon } from './daemon.ts';
 import { collectGarbage, enter } from './enter.ts';
-import { nameForkFiles } from './forks.ts';
+import { forkOf, nameForkFiles } from './fork-files.ts';
 import { deleteNodes, openGraph, readGraph } from './graph.ts';
 import { needPoint } from './group.ts';
 import type { Group } from './group.ts';
@@ -25,18 +25,19 @@ export function demote(group: Group, pointId: PointId, forkId: ForkId): Promise<
     const { record, daemon } = await enter(group);
     needPoint(group, record, pointId);
     const done = record.forks.find((fork) => fork.forkId === forkId);
-    if (done) return nameForkFiles(group, done);
+    if (done) return forkOf(group, done);
     const parts = record.volumes.map((volume) => split(record, volume, pointId));
-    if (parts.every(({ above }) => above.length === 0)) return undefined;
+    if (!record.hasPresent && parts.every(({ above }) => above.length === 0)) return undefined;
     let current = await dropSend(group, record, daemon);
     current = await giveUp(group, current, daemon);
     if (daemon) await closeAbove(group, daemon, current, parts);
     const kept = await withoutEmptyTops(group, parts);
     const next = cut(current, pointId, forkId, parts, kept);
-    await collectGarbage(group, await group.save(next));
-    if (daemon) await openGraph(group, daemon.qmp, next);
-    const fork = next.forks.find((one) => one.forkId === forkId);
-    return fork && nameForkFiles(group, fork);
+    const named = await nameForkFiles(group, await group.save(next));
+    await collectGarbage(group, named);
+    if (daemon) await openGraph(group, daemon.qmp, named);
+    const fork = named.forks.find((one) => one.forkId === forkId);
+    return fork && forkOf(group, fork);
   });
 }
 
@@ -120,6 +121,7 @@ function cut(
       upTo.length > 0 ? [{ ...volume, layers: upTo }] : [],
     ),
     forks: isSomething ? [...record.forks, fork] : record.forks,
+    unnamedFork: isSomething ? forkId : undefined,
     garbage: [...record.garbage, ...garbage],
     sent: undefined,
   };

@@ -6,7 +6,7 @@ import type { Engine, Space } from '../../ports/engine.ts';
 import { deleteGroup, stopGroup } from './stop.ts';
 import { demote } from './demote.ts';
 import { forgetPoints } from './forget.ts';
-import { discardFork } from './forks.ts';
+import { discardFork } from './discard-fork.ts';
 import { Group } from './group.ts';
 import { hashPoint } from './hash.ts';
 import { moveVolume } from './move-volume.ts';

@@ -5,6 +5,7 @@ import { queryExports, queryJobs } from '../qmp/queries.ts';
 import { boundLog } from './daemon-process.ts';
 import type { Daemon } from './daemon.ts';
 import { RECEIVING_EXPORT, HOST_EXPORT } from './exports.ts';
+import { nameForkFiles } from './fork-files.ts';
 import { deleteNodes, expectedNodes, openGraph, ownNodes, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
 import { MERGE_JOB } from './merge-job.ts';
@@ -32,6 +33,7 @@ export async function enter(group: Group): Promise<Entered> {
     await putInOrder(group, daemon, record);
     group.isSettled = true;
   }
+  record = await nameForkFiles(group, record);
   record = await collectGarbage(group, record);
   return { record, daemon };
 }

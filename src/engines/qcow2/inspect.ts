@@ -5,7 +5,7 @@ import { findProcess } from './daemon-process.ts';
 import { DaemonHung } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { HOST_EXPORT, RECEIVING_EXPORT } from './exports.ts';
-import { forkOf } from './forks.ts';
+import { forkOf } from './fork-files.ts';
 import type { Group } from './group.ts';
 import { allocatedBytes } from './layer-file.ts';
 import { layerFile } from './record.ts';

@@ -5,7 +5,7 @@ import { openGraph } from './graph.ts';
 import { needPoint } from './group.ts';
 import type { Group } from './group.ts';
 import { createLayers } from './layers.ts';
-import { addLayer, findVolume, presentVolumes, sealedLayer, withVolume } from './record.ts';
+import { addLayer, findVolume, sealedLayer, withVolume } from './record.ts';
 import type { GroupRecord } from './record.ts';
 import { giveUp } from './receive.ts';
 
@@ -42,9 +42,7 @@ export function promote(group: Group, pointId: PointId): Promise<void> {
   });
 }
 
-/** Whether the present is what came after this point and nothing else was sealed since. */
-function standsOn(record: GroupRecord, pointId: PointId): boolean {
-  if (!record.hasPresent) return false;
-  const isNewest = record.points.at(-1)?.pointId === pointId;
-  return isNewest && presentVolumes(record).length > 0;
+/** A present stands on the newest point: nothing was sealed since. */
+function standsOn({ hasPresent, points }: GroupRecord, pointId: PointId): boolean {
+  return hasPresent && points.at(-1)?.pointId === pointId;
 }

@@ -37,7 +37,8 @@ export function receivePoint(group: Group, request: ReceivePoint): Promise<Recei
     if (known) return targetOf(group, await group.record(), known.receivedBy ?? '', request);
     // Looked at first: what is refused starts no daemon.
     checkBase(group, await group.record(), request);
-    await needRoom(group, request.volumes.length);
+    const isNew = (await group.record()).receiving?.pointId !== request.pointId;
+    if (isNew) await needRoom(group, request.volumes.length);
     const { daemon, record } = await enterRunning(group);
     const prepared = isSamePlace(record.receiving, request, daemon)
       ? record

@@ -20,6 +20,8 @@ export interface GroupRecord {
   /** Oldest first. */
   readonly points: readonly PointRecord[];
   readonly forks: readonly ForkRecord[];
+  /** Its files may still have the names that they had in the volumes' chains. */
+  readonly unnamedFork: ForkId | undefined;
   /** Names of files that nothing needs any more. */
   readonly garbage: readonly string[];
   readonly sealing: Sealing | undefined;
@@ -115,6 +117,7 @@ export const EMPTY_RECORD: GroupRecord = {
   volumes: [],
   points: [],
   forks: [],
+  unnamedFork: undefined,
   garbage: [],
   sealing: undefined,
   receiving: undefined,

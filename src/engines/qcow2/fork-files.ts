@@ -1,13 +1,11 @@
 import { execFile } from 'node:child_process';
 import { rename, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import type { ForkId } from '../../domain/ids.ts';
 import type { Fork } from '../../ports/engine.ts';
-import { collectGarbage, enter } from './enter.ts';
 import type { Group } from './group.ts';
 import { allocatedBytes, syncDirectory } from './layer-file.ts';
 import { forkFile, layerFile } from './record.ts';
-import type { ForkRecord } from './record.ts';
+import type { ForkRecord, GroupRecord } from './record.ts';
 
 const run = promisify(execFile);
 const REBASE_LIMIT_MS = 10_000;
@@ -16,12 +14,15 @@ const REBASE_LIMIT_MS = 10_000;
  * Gives a fork's files names that say what they are, and tells each the new name of the one below.
  * Safe to repeat.
  */
-export async function nameForkFiles(group: Group, fork: ForkRecord): Promise<Fork> {
+export async function nameForkFiles(group: Group, record: GroupRecord): Promise<GroupRecord> {
+  const fork = record.forks.find(({ forkId }) => forkId === record.unnamedFork);
+  if (!fork) return record;
   for (const { volumeId, layers, base } of fork.volumes) {
     let below = base === undefined ? undefined : layerFile(volumeId, base);
     for (const { number } of layers) {
       const named = forkFile(fork.forkId, volumeId, number);
-      if (await exists(group.path(layerFile(volumeId, number)))) {
+      // Once it is named, the old name may be that of a new volume.
+      if (!(await exists(group.path(named)))) {
         await rename(group.path(layerFile(volumeId, number)), group.path(named));
       }
       if (below?.startsWith('fork-')) await tellBacking(group.path(named), below);
@@ -29,7 +30,7 @@ export async function nameForkFiles(group: Group, fork: ForkRecord): Promise<For
     }
   }
   if (fork.volumes.length > 0) await syncDirectory(group.directory);
-  return forkOf(group, fork);
+  return group.remember({ ...record, unnamedFork: undefined });
 }
 
 export async function forkOf(
@@ -42,24 +43,6 @@ export async function forkOf(
     ),
   );
   return { forkId, basePointId, allocatedBytes: sizes.reduce((sum, bytes) => sum + bytes, 0) };
-}
-
-export function discardFork(group: Group, forkId: ForkId): Promise<void> {
-  return group.locked(async () => {
-    const { record } = await enter(group);
-    const fork = record.forks.find((one) => one.forkId === forkId);
-    if (!fork) return;
-    const files = fork.volumes.flatMap(({ volumeId, layers }) =>
-      // Under both names: a crash may have come between the record and the renaming.
-      layers.flatMap(({ number }) => [forkFile(forkId, volumeId, number)]),
-    );
-    const saved = await group.save({
-      ...record,
-      forks: record.forks.filter((one) => one !== fork),
-      garbage: [...record.garbage, ...files],
-    });
-    await collectGarbage(group, saved);
-  });
 }
 
 async function tellBacking(path: string, backingFile: string): Promise<void> {
