@@ -1,15 +1,18 @@
 import type { Instant } from './ids.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 import { newestCommon } from './recovery-point.ts';
-import type { ReplicationSession } from './replication-session.ts';
+import type { ReplicationSession, SessionState } from './replication-session.ts';
 
 /** A cycle is started this much earlier than its last duration asks for. */
 const SAFETY_FACTOR = 1.5;
-const SAFETY_MS = 500;
+const SAFETY_MS = 1000;
 /** Between the starts of two cycles, however short the RPO and long the cycles. */
 export const MIN_CYCLE_INTERVAL_MS = 1000;
 /** A parked session is tried again after this long. */
 export const PARKED_RETRY_MS = 5000;
+
+/** Somebody waits: until a cycle is complete the group cannot be handed over. */
+const atOnce = new Set<SessionState>(['initializing', 'resuming', 'reprotecting']);
 
 /**
  * When the next cycle should start so that the newest complete point at the destination is
@@ -21,8 +24,7 @@ export function nextCycleAt(
   points: readonly RecoveryPoint[],
 ): Instant {
   if (session.state === 'system_paused') return session.stateSince + PARKED_RETRY_MS;
-  // Somebody resumed or reprotected: until a cycle is complete the group cannot be handed over.
-  if (session.state === 'resuming' || session.state === 'reprotecting') return session.stateSince;
+  if (atOnce.has(session.state)) return session.stateSince;
   const last = newestCommon(points);
   if (last === undefined) return session.createdAt;
   const reserveMs = (session.lastCycle?.durationMs ?? 0) * SAFETY_FACTOR + SAFETY_MS;

@@ -9,10 +9,10 @@ import {
   warmEnough,
 } from './cycle-plan.ts';
 import { newId } from './ids.ts';
-import { newestCommon, oldestUnsent } from './recovery-point.ts';
+import { newestCommon, nextUnsent } from './recovery-point.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 import type { CycleReport, ReplicationSession } from './replication-session.ts';
-import { BATCH_POINTS, expendable } from './retention-plan.ts';
+import { BATCH_POINTS, expendable, overdue } from './retention-plan.ts';
 
 const groupId = newId<RecoveryPoint['groupId']>();
 
@@ -96,8 +96,8 @@ test('a parked session is tried again after a while', () => {
   assert.equal(nextCycleAt(parked, [point(1, true)]), 100 + PARKED_RETRY_MS);
 });
 
-test('a session that was resumed or reprotected has its cycle at once', () => {
-  for (const state of ['resuming', 'reprotecting'] as const) {
+test('a session that begins, also on a copy that was kept, or goes on has its cycle at once', () => {
+  for (const state of ['initializing', 'resuming', 'reprotecting'] as const) {
     const waited = session({ rpoSeconds: 3600, state, stateSince: 100 });
 
     assert.equal(nextCycleAt(waited, [point(1, true)]), 100);
@@ -114,8 +114,12 @@ test('warm-up cycles end when little is left, and always after a few', () => {
 test('the point that is sent next is the oldest that the destination does not have', () => {
   const points = [point(3, false), point(1, true), point(2, false)];
 
-  assert.equal(oldestUnsent(points)?.sequence, 2);
-  assert.equal(oldestUnsent([point(1, true)]), undefined);
+  assert.equal(nextUnsent(points)?.sequence, 2);
+  assert.equal(nextUnsent([point(1, true)]), undefined);
+});
+
+test('a destination that has nothing gets the newest point, not the whole history', () => {
+  assert.equal(nextUnsent([point(1, false), point(3, false), point(2, false)])?.sequence, 3);
 });
 
 const history = fc
@@ -180,6 +184,15 @@ test('with the default retention no volume ever has 16 layers', () => {
   }
 
   assert.ok(longest < 16, `${longest} layers`);
+});
+
+test('where nothing was merged for long, the next cycle waits for it, and not again for what is kept', () => {
+  const many = Array.from({ length: 13 }, (_, i) => point(i + 1, true));
+  const kept = many.map((p) => ({ ...p, expiring: p.sequence <= 9 }));
+
+  assert.deepEqual(overdue(session(), many.slice(1)), []);
+  assert.deepEqual(overdue(session(), many), many.slice(0, 9));
+  assert.deepEqual(overdue(session(), kept), []);
 });
 
 test('a cycle is due where it would count from an instant that is still to come', () => {

@@ -32,10 +32,14 @@ export function newestCommon(points: readonly RecoveryPoint[]): RecoveryPoint | 
   return newest(points.filter((p) => p.commonAt !== undefined && !p.expiring));
 }
 
-/** The sealed point that the other site does not have yet, oldest first: it is sent before a new one. */
-export function oldestUnsent(points: readonly RecoveryPoint[]): RecoveryPoint | undefined {
-  const common = newestCommon(points)?.sequence ?? -1;
-  return bySequence(points).find((p) => p.sequence > common);
+/**
+ * The sealed point that is sent before a new one is sealed: the oldest that the other site does not
+ * have yet. Where nothing is common the older ones would only be copied to be left behind.
+ */
+export function nextUnsent(points: readonly RecoveryPoint[]): RecoveryPoint | undefined {
+  const common = newestCommon(points);
+  if (common === undefined) return newest(points);
+  return bySequence(points).find((p) => p.sequence > common.sequence);
 }
 
 /** Oldest first. */

@@ -1,5 +1,6 @@
 import type { RecoveryPoint } from './recovery-point.ts';
 import { bySequence, newestCommon } from './recovery-point.ts';
+import { MAX_RETAINED_POINTS } from './replication-session.ts';
 import type { ReplicationSession } from './replication-session.ts';
 
 /**
@@ -7,6 +8,7 @@ import type { ReplicationSession } from './replication-session.ts';
  * time; so points go in batches. With the retained ones this keeps a volume under 16 layers.
  */
 export const BATCH_POINTS = 5;
+const MAX_POINTS = MAX_RETAINED_POINTS + BATCH_POINTS;
 
 /**
  * Which points a site may let go of, oldest first; none until a batch is full.
@@ -19,11 +21,31 @@ export function expendable(
   session: ReplicationSession,
   points: readonly RecoveryPoint[],
 ): readonly RecoveryPoint[] {
-  const ordered = bySequence(points);
-  const common = newestCommon(points);
-  if (common === undefined) return [];
-  const upToCommon = ordered.filter((p) => p.sequence <= common.sequence);
-  const past = upToCommon.slice(0, Math.max(0, upToCommon.length - session.retainedPoints));
+  const past = pastPoints(session, points);
   const begun = past.some((p) => p.expiring);
   return begun || past.length >= BATCH_POINTS ? past : [];
+}
+
+/**
+ * Which points must go before another one comes, oldest first. The source merges between cycles;
+ * where they leave no time in between, the next cycle waits for it, or chains grew without end.
+ */
+export function overdue(
+  session: ReplicationSession,
+  points: readonly RecoveryPoint[],
+): readonly RecoveryPoint[] {
+  const past = pastPoints(session, points);
+  // What is expiring already and still here is kept by a fork.
+  const isLate = points.length >= MAX_POINTS && past.some((p) => !p.expiring);
+  return isLate ? past : [];
+}
+
+function pastPoints(
+  { retainedPoints }: ReplicationSession,
+  points: readonly RecoveryPoint[],
+): readonly RecoveryPoint[] {
+  const common = newestCommon(points);
+  if (common === undefined) return [];
+  const upToCommon = bySequence(points).filter((p) => p.sequence <= common.sequence);
+  return upToCommon.slice(0, Math.max(0, upToCommon.length - retainedPoints));
 }

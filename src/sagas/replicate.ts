@@ -1,18 +1,20 @@
 /**
  * One cycle: the group's present becomes a point at the other site.
  *
- *   source: seal ─▶ open a place at the destination ─▶ send ─▶ destination: complete ─▶ source: common
+ *   source: merge what is overdue ─ seal ─▶ open a place at the destination ─▶ send ─▶ destination: complete ─▶ source: common
  *
  * A sealed point that did not get through stays and is sent before a new one is sealed. What was
  * already sent of it stays, too: the next cycle goes on there while both data planes live.
  */
 import type { GroupId, Instant, PointId, SagaId, SessionId } from '../domain/ids.ts';
-import { bySequence, newestCommon, oldestUnsent } from '../domain/recovery-point.ts';
+import { bySequence, newestCommon, nextUnsent } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { CycleReport, ReplicationSession } from '../domain/replication-session.ts';
 import type { SealedPoint } from '../ports/engine.ts';
+import { overdue } from '../domain/retention-plan.ts';
 import type { Transaction } from '../ports/store.ts';
+import { forgetPoints } from './forget-points.ts';
 import { offerOf } from './offer.ts';
 import { saga, startSaga } from './saga.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
@@ -42,6 +44,12 @@ export const replicate = saga<Replicate>('replicate')
       const parkedBecause = failed.state === 'system_paused' ? why : undefined;
       return { ...failed, cycle: undefined, parkedBecause };
     });
+  })
+  .step('forget-overdue', {
+    do: async (ports, { sessionId }) => {
+      const session = await ports.store.read((tx) => tx.sessions.get(sessionId));
+      if (session !== undefined) await forgetPoints(ports, session, overdue);
+    },
   })
   .step('seal', {
     do: ({ engine }, { groupId, pointId }) => engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS),
@@ -181,7 +189,7 @@ export async function startCycle(
 ): Promise<SagaId> {
   if (session.cycle !== undefined) return session.cycle.sagaId;
   const { id: sessionId, groupId } = session;
-  const waiting = oldestUnsent(await tx.points.where({ groupId }));
+  const waiting = nextUnsent(await tx.points.where({ groupId }));
   const chosen = waiting?.id ?? pointId;
   await tx.sessions.change(sessionId, (s) => ({
     ...s,

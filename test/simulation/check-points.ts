@@ -54,8 +54,12 @@ export function checkNeeded(truth: Truth, observed: readonly Observed[]): void {
       if (session.state === 'failed_over' || session.state === 'reprotecting') continue;
       const common = newestCommon(here.mirror.pointsOf(groupId));
       if (common === undefined) continue;
-      const row = there.mirror.points.get(common.id);
-      if (row !== undefined && !row.expiring) continue;
+      // A later one, too, may be complete there already, and the answer is on its way or lost.
+      const isThere = here.mirror
+        .pointsOf(groupId)
+        .filter(({ sequence }) => sequence >= common.sequence)
+        .some(({ id }) => there.mirror.points.get(id)?.expiring === false);
+      if (isThere) continue;
       throw new Violation(
         `nothing needed is deleted: group ${groupId}, newest common point ${common.id} is not at ${there.site.name}`,
       );
