@@ -61,10 +61,15 @@ async function run(context: BenchContext): Promise<BenchResult> {
     const over = new AbortController();
     const looks = lookOn(baton.a, groupId, over.signal);
     const layers = countOn(baton, over.signal);
-    const job = { blockBytes: 4 * KIB, queueDepth: 16, sizeBytes, seconds, seed: 1 };
-    const writes = await pacedWrites(target, { ...job, iops: WRITES_PER_SECOND });
-    over.abort();
-    return result(writes, await looks, await layers);
+    try {
+      const job = { blockBytes: 4 * KIB, queueDepth: 16, sizeBytes, seconds, seed: 1 };
+      const writes = await pacedWrites(target, { ...job, iops: WRITES_PER_SECOND });
+      over.abort();
+      return result(writes, await looks, await layers);
+    } finally {
+      over.abort();
+      await Promise.allSettled([looks, layers]);
+    }
   } finally {
     await baton.close();
   }

@@ -101,7 +101,9 @@ async function run(context: BenchContext): Promise<BenchResult> {
         cycle: () => bare.cycle().then(() => undefined),
       };
       for (const share of [LARGE_SHARE, SMALL_SHARE, 0])
-        rows.push(await against(theirs, share, scaledTimes(context, REPETITIONS, LEAST_REPETITIONS)));
+        rows.push(
+          await against(theirs, share, scaledTimes(context, REPETITIONS, LEAST_REPETITIONS)),
+        );
     } finally {
       await bare.close();
     }

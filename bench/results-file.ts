@@ -43,7 +43,13 @@ export async function recordSection(
 
 export function sectionText({ name, about, result, measured }: Section): string {
   const notes = result.notes.map((note) => `- ${note}`).join('\n');
-  const parts = [`## ${name}`, wrap(about), ...result.tables.map(tableText), notes, `*${measured}*`];
+  const parts = [
+    `## ${name}`,
+    wrap(about),
+    ...result.tables.map(tableText),
+    notes,
+    `*${measured}*`,
+  ];
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
