@@ -37,8 +37,9 @@ interface Delivery {
 }
 
 export const replicate = saga<Replicate>('replicate')
-  .ifUndone(async (tx, { sessionId }, { now, why }) => {
-    if ((await tx.sessions.get(sessionId)) === undefined) return;
+  .ifUndone(async (tx, { sessionId }, { sagaId, now, why }) => {
+    // After a change of holder the session is about something else, and no longer names this cycle.
+    if ((await tx.sessions.get(sessionId))?.cycle?.sagaId !== sagaId) return;
     await tx.sessions.change(sessionId, (s) => {
       const failed = advance(s, 'cycle_failed', now);
       const parkedBecause = failed.state === 'system_paused' ? why : undefined;
