@@ -18,12 +18,9 @@ export async function pacedWrites(
   if (home === undefined) throw new Error('fio has nowhere to write its log');
   const log = ['--write_lat_log=writes', '--log_avg_msec=0', '--log_unix_epoch=1'];
   await fio(target, { ...job, rw: 'randwrite', more: log });
-  const found: TimedWrite[] = [];
-  for (const kind of ['lat', 'clat', 'slat']) {
-    const path = join(home, `writes_${kind}.1.log`);
-    if (kind === 'lat') found.push(...parse(await readFile(path, 'utf8')));
-    await rm(path, { force: true });
-  }
+  const found = parse(await readFile(join(home, 'writes_lat.1.log'), 'utf8'));
+  for (const kind of ['lat', 'clat', 'slat'])
+    await rm(join(home, `writes_${kind}.1.log`), { force: true });
   return found;
 }
 
