@@ -2,7 +2,7 @@ import { expendable } from '../domain/retention-plan.ts';
 import { forgetPoints } from '../sagas/forget-points.ts';
 import type { AppPorts } from './app-ports.ts';
 
-/** Carries out each session's retention plan. */
+/** Carries out each session's retention plan, and goes on with merges that were interrupted. */
 export async function forgetExpendablePoints(
   ports: Pick<AppPorts, 'store' | 'engine' | 'log'>,
 ): Promise<void> {
@@ -11,9 +11,9 @@ export async function forgetExpendablePoints(
   for (const session of sessions) {
     // The source merges between its cycles: a send reads the chain that a merge would change.
     if (session.cycle !== undefined || session.state === 'handing_over') continue;
-    const answer = await forgetPoints(ports, session, expendable);
-    if (answer === undefined) continue;
-    const [forgotten, kept] = [answer.forgotten.length, answer.kept.length];
-    log.info({ event: 'points_forgotten', groupId: session.groupId, forgotten, kept });
+    const { forgotten, kept } = await forgetPoints(ports, session, expendable);
+    if (forgotten.length === 0) continue;
+    const counts = { forgotten: forgotten.length, kept: kept.length };
+    log.info({ event: 'points_forgotten', groupId: session.groupId, ...counts });
   }
 }

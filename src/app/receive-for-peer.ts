@@ -22,7 +22,8 @@ import type {
 } from '../ports/peer.ts';
 import type { Transaction } from '../ports/store.ts';
 import { forgetGroup, forgetPoints } from '../sagas/members.ts';
-import { sessionOf } from '../sagas/offer.ts';
+import { keepChainsShort } from '../sagas/forget-points.ts';
+import { needSession, sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
 
 /**
@@ -59,11 +60,17 @@ export async function receivePoint(
 ): Promise<ReceivingTarget> {
   await acceptOffer(ports, from, offer);
   const { groupId } = offer;
-  const ownSaga = await ports.store.read(async (tx) => {
-    const { operation } = await tx.groups.need(groupId);
-    return operation && tx.sagas.get(operation);
+  const { session, operation, ownSaga } = await ports.store.read(async (tx) => {
+    const group = await tx.groups.need(groupId);
+    return {
+      session: await needSession(tx, groupId),
+      operation: group.operation,
+      ownSaga: group.operation && (await tx.sagas.get(group.operation)),
+    };
   });
-  if (ownSaga !== undefined) await ports.sagas.ended(ownSaga.id);
+  if (ownSaga) await ports.sagas.ended(ownSaga.id);
+  // In a handover hosts may be waiting for this point: nothing is done that can wait.
+  if (operation === undefined) await keepChainsShort(ports, session);
   return ports.engine.receivePoint({ groupId, pointId, basePointId, peerId: from, volumes });
 }
 

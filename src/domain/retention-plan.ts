@@ -9,6 +9,8 @@ import type { ReplicationSession } from './replication-session.ts';
  */
 export const BATCH_POINTS = 5;
 const MAX_POINTS = MAX_RETAINED_POINTS + BATCH_POINTS;
+/** As many as the points kept by plan have; what is more waits to be merged. */
+export const LONG_CHAIN_LAYERS = MAX_POINTS;
 
 /**
  * Which points a site may let go of, oldest first; none until a batch is full.

@@ -135,7 +135,7 @@ export interface Engine {
   /**
    * Lets go of points: their bytes are merged into their neighbours, other points and the present
    * keep their content. Points beneath a fork are kept and reported. Hosts go on; the work is
-   * limited to `bytesPerSecond`.
+   * limited to `bytesPerSecond`. A call without points goes on with what an earlier one left.
    */
   forgetPoints(
     groupId: GroupId,
@@ -250,6 +250,8 @@ export interface Fork {
 
 export interface MergeLimit {
   readonly bytesPerSecond: number | undefined;
+  /** Ends the merging early: the points are gone all the same, the next call goes on with the rest. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ForgottenPoints {

@@ -12,9 +12,8 @@ import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { CycleReport, ReplicationSession } from '../domain/replication-session.ts';
 import type { SealedPoint } from '../ports/engine.ts';
-import { overdue } from '../domain/retention-plan.ts';
 import type { Transaction } from '../ports/store.ts';
-import { forgetPoints } from './forget-points.ts';
+import { keepChainsShort } from './forget-points.ts';
 import { offerOf } from './offer.ts';
 import { saga, startSaga } from './saga.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
@@ -46,10 +45,14 @@ export const replicate = saga<Replicate>('replicate')
       return { ...failed, cycle: undefined, parkedBecause };
     });
   })
-  .step('forget-overdue', {
-    do: async (ports, { sessionId }) => {
-      const session = await ports.store.read((tx) => tx.sessions.get(sessionId));
-      if (session !== undefined) await forgetPoints(ports, session, overdue);
+  .step('keep-chains-short', {
+    do: async (ports, { sessionId, groupId }, _done, { signal }) => {
+      const [session, group] = await ports.store.read((tx) =>
+        Promise.all([tx.sessions.get(sessionId), tx.groups.get(groupId)]),
+      );
+      // While hosts are kept out nothing is done that can wait.
+      if (session === undefined || group?.fencedBy !== undefined) return;
+      await keepChainsShort(ports, session, signal);
     },
   })
   .step('seal', {

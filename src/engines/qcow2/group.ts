@@ -160,14 +160,6 @@ export class Group {
     return new Set([...this.#work].map(({ name }) => name));
   }
 
-  /** Waits for this kind of long work to end by itself, but not longer than that. */
-  async patient(name: LongWorkName, limitMs: number, signal: AbortSignal): Promise<void> {
-    const found = [...this.#work].filter((work) => work.name === name);
-    if (found.length === 0) return;
-    const enough = this.site.options.clock.sleep(limitMs, signal);
-    await Promise.race([enough, Promise.all(found.map(({ over }) => over))]);
-  }
-
   /** As `locked`, with none of these kinds of long work under way: what is, is ended first. */
   async alone<T>(names: readonly LongWorkName[], work: () => Promise<T>): Promise<T> {
     for (;;) {

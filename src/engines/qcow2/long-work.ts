@@ -29,11 +29,6 @@ export class LongWork {
     return this.#over.promise;
   }
 
-  /** Resolves when it has ended by itself. */
-  get over(): Promise<void> {
-    return this.#over.promise;
-  }
-
   /** Said by the work itself, at its very end. */
   close(): void {
     this.#over.resolve();

@@ -35,7 +35,7 @@ const WORTH_ONE_LAYER_BYTES = 64 * 1024 * 1024 * 1024;
 /** …a larger one only for several layers, but never for more than these, */
 const WAIT_FOR_LAYERS = 8;
 /** and not when the chain is long anyway. */
-export const LONG_CHAIN = 12;
+const LONG_CHAIN = 12;
 
 /** @returns the next step for this volume, or undefined when all is merged that should be */
 export function nextMerge(volume: VolumeRecord, facts: MergeFacts): MergeStep | undefined {

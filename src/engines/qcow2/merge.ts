@@ -31,7 +31,10 @@ interface Merge {
 export async function mergeLayers(group: Group, limit: MergeLimit): Promise<void> {
   await group.merges.run(async () => {
     const work = new LongWork('merge', `group ${group.id}: merging layers`);
+    const enough = (): void => void work.interrupt();
+    limit.signal?.addEventListener('abort', enough, { once: true });
     try {
+      if (limit.signal?.aborted) return;
       for (;;) {
         const merge = await group.locked(() => begin(group, limit, work));
         if (!merge) return;
@@ -39,6 +42,7 @@ export async function mergeLayers(group: Group, limit: MergeLimit): Promise<void
         if (done) await group.locked(() => finish(group, merge));
       }
     } finally {
+      limit.signal?.removeEventListener('abort', enough);
       group.end(work);
     }
   });

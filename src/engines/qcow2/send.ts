@@ -15,7 +15,6 @@ import { enter, enterRunning } from './enter.ts';
 import { needPoint } from './group.ts';
 import type { Group } from './group.ts';
 import { LongWork } from './long-work.ts';
-import { LONG_CHAIN } from './merge-plan.ts';
 import type { GroupRecord, Sending, Sent } from './record.ts';
 import { deleteSendNodes, dropSend, endSend, sendJobs } from './send-end.ts';
 import { SEND_JOB, planSend } from './send-plan.ts';
@@ -23,9 +22,6 @@ import type { VolumeSend } from './send-plan.ts';
 import { prepareLink } from './send-copy.ts';
 import { watchCopies } from './send-watch.ts';
 import { reachTarget } from './target-probe.ts';
-
-/** How long a send waits for a merge when chains have become long. */
-const MERGE_PATIENCE_MS = 60_000;
 
 /** A send that is under way, as one call sees it. */
 export interface Attempt {
@@ -42,10 +38,7 @@ export function sendPoint(group: Group, request: SendPoint, watch: SendWatch): P
     const work = new LongWork('send', `group ${group.id}: the send of point ${request.pointId}`);
     const signal = AbortSignal.any([watch.signal, work.signal]);
     try {
-      // A send reads the chain that a merge changes. Merges must come through now and then, too.
-      if (hasLongChain(await group.record())) {
-        await group.patient('merge', MERGE_PATIENCE_MS, signal);
-      }
+      // A send reads the chain that a merge changes.
       const begun = await group.alone(['merge'], () => begin(group, request, work));
       if ('sent' in begun) return begun.sent;
       await reachTarget(group, request, signal);
@@ -56,10 +49,6 @@ export function sendPoint(group: Group, request: SendPoint, watch: SendWatch): P
       group.end(work);
     }
   });
-}
-
-function hasLongChain({ volumes }: GroupRecord): boolean {
-  return volumes.some(({ layers }) => layers.length > LONG_CHAIN);
 }
 
 async function begin(
