@@ -2,7 +2,7 @@
  * What two sites' heartbeats do to each other's knowledge of the groups they share.
  */
 import type { Group } from '../domain/group.ts';
-import type { SagaId, SiteId } from '../domain/ids.ts';
+import type { GroupId, SagaId, SiteId } from '../domain/ids.ts';
 import { meet } from '../domain/ownership.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { afterFailover } from '../domain/replication-session.ts';
@@ -10,6 +10,7 @@ import type { Beat, GroupBeat } from '../ports/peer.ts';
 import type { Transaction } from '../ports/store.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
+import { requirePeerOfGroup } from './peer-of-group.ts';
 import { cancelHandover } from './take-group.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here' | 'log' | 'sagas' | 'gate'>;
@@ -33,7 +34,10 @@ export async function beatFor(
 ): Promise<Beat> {
   const groups = await store.read(async (tx) => {
     const sessions = await tx.sessions.where({ peerId });
-    const ids = new Set([...sessions, ...asked].map(({ groupId }) => groupId));
+    const ids = new Set(sessions.map(({ groupId }) => groupId));
+    for (const { groupId } of asked) {
+      if ((await sessionOf(tx, groupId)) === undefined) ids.add(groupId);
+    }
     const rows = await Promise.all([...ids].map((id) => tx.groups.get(id)));
     return rows.filter((row) => row !== undefined);
   });
@@ -66,9 +70,26 @@ export async function exchangeBeats(
   return theirs;
 }
 
-/** Acts on a peer's word: a higher epoch wins. */
+/** Acts on a peer's word about the groups that it shares with this site: a higher epoch wins. */
 export async function meetPeer(ports: Deps, beat: Beat): Promise<void> {
-  for (const theirs of beat.groups) await meetGroup(ports, theirs);
+  for (const theirs of beat.groups) {
+    if (await isShared(ports, beat.siteId, theirs.groupId)) await meetGroup(ports, theirs);
+  }
+}
+
+async function isShared(
+  { store, log }: Pick<Deps, 'store' | 'log'>,
+  from: SiteId,
+  groupId: GroupId,
+): Promise<boolean> {
+  try {
+    await requirePeerOfGroup({ store }, from, groupId);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    log.warn({ event: 'heartbeat_of_stranger', groupId, from, why: error.message });
+    return false;
+  }
 }
 
 async function meetGroup(ports: Deps, theirs: GroupBeat): Promise<void> {

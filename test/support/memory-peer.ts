@@ -1,5 +1,5 @@
 import { Failure, Refusal } from '../../src/domain/refusal.ts';
-import type { SiteId } from '../../src/domain/ids.ts';
+import type { GroupId, SiteId } from '../../src/domain/ids.ts';
 import type { AppPorts } from '../../src/app/app-ports.ts';
 import { dropFork, noteFork } from '../../src/app/forks.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
@@ -12,6 +12,7 @@ import {
   receivePoint,
   resizeCopy,
 } from '../../src/app/receive-for-peer.ts';
+import { requirePeerOfGroup } from '../../src/app/peer-of-group.ts';
 import { cancelHandover, prepareHandover, takeGroup } from '../../src/app/take-group.ts';
 import type { PeerProtocol } from '../../src/ports/peer.ts';
 
@@ -58,7 +59,12 @@ export function memoryPeer(
     if (trouble.down || trouble.lostBefore.has(message) || ports === undefined) {
       return silent(to, `${message} did not arrive`);
     }
-    const answer = await answerOf(() => handle(ports, overTheWire(request)));
+    const answer = await answerOf(async () => {
+      const received = overTheWire(request);
+      const groupId = groupOf(received);
+      if (groupId !== undefined) await requirePeerOfGroup(ports, from, groupId);
+      return handle(ports, received);
+    });
     if (trouble.lostAfter.has(message)) silent(to, `the answer to ${message} was lost`);
     return overTheWire(answer);
   });
@@ -89,6 +95,13 @@ export function peerOver(from: SiteId, call: CarryMessage): PeerProtocol {
     resizeVolume: (to, resize) => call('resizeVolume', to, resize, resizeCopy),
     hashPoint: (to, groupId, pointId) => call('hashPoint', to, { groupId, pointId }, hashPoint),
   };
+}
+
+/** The group that a message names as its subject. */
+function groupOf(request: unknown): GroupId | undefined {
+  return typeof request === 'object' && request !== null && 'groupId' in request
+    ? (request.groupId as GroupId)
+    : undefined;
 }
 
 function silent(siteId: SiteId, detail: string): never {

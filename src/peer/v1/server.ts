@@ -29,6 +29,7 @@ import type {
   ResizeRequest,
   TakeGroup,
 } from '../../ports/peer.ts';
+import { requirePeerOfGroup } from '../../app/peer-of-group.ts';
 import { claimedSite, isPeersCertificate } from '../certificate-check.ts';
 import { introduce, messages } from './messages.ts';
 import type { MessageName } from './messages.ts';
@@ -57,7 +58,7 @@ export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, optio
 
   // The schema of each message has been checked before; these casts only give it its name in ports/.
   answer<Beat>(http, ports, 'heartbeat', async (from, beat) => {
-    await meetPeer(ports, beat);
+    await meetPeer(ports, { ...beat, siteId: from });
     return beatFor(ports, from, dataPlanes, beat.groups);
   });
   answer<GroupOffer>(http, ports, 'offer-group', (from, offer) => acceptOffer(ports, from, offer));
@@ -97,6 +98,8 @@ function answer<Body>(
 ): void {
   http.post(`/${name}`, { schema: { body: messages[name].body } }, async (request) => {
     const from = await requirePeer(ports, request);
+    const { groupId } = request.body as { readonly groupId?: GroupId };
+    if (groupId !== undefined) await requirePeerOfGroup(ports, from, groupId);
     return (await handle(from, request.body as Body)) ?? {};
   });
 }
