@@ -6,6 +6,8 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { checkName } from '../domain/names.ts';
+import { DEFAULT_LISTENERS, eachListener, listenerNames } from './listeners.ts';
+import type { ListenerName, ListenerPorts } from './listeners.ts';
 
 /** What a server is told; a file gives it, flags override it. */
 export interface SiteConfig {
@@ -16,31 +18,12 @@ export interface SiteConfig {
   readonly ports: ListenerPorts;
 }
 
-export interface ListenerPorts {
-  /** The native API and the console. */
-  readonly native: number;
-  /** The site-to-site protocol. */
-  readonly peer: number;
-  /** Data planes, one for each group. */
-  readonly groups: { readonly first: number; readonly last: number };
-}
+const MAX_PORT = 65_535;
+const Port = Type.Integer({ minimum: 1, maximum: MAX_PORT });
 
-export const DEFAULT_LISTENERS: ListenerPorts = {
-  native: 8443,
-  peer: 8444,
-  groups: { first: 10_900, last: 11_899 },
-};
-
-/** Every port moved up by the same number. */
-export function offsetPorts(ports: ListenerPorts, offset: number): ListenerPorts {
-  return {
-    native: ports.native + offset,
-    peer: ports.peer + offset,
-    groups: { first: ports.groups.first + offset, last: ports.groups.last + offset },
-  };
-}
-
-const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
+const listenerMembers = Object.fromEntries(
+  listenerNames.map((name) => [name, Type.Optional(Port)]),
+) as Readonly<Record<ListenerName, ReturnType<typeof Type.Optional<typeof Port>>>>;
 
 const File = Type.Object(
   {
@@ -50,8 +33,7 @@ const File = Type.Object(
     ports: Type.Optional(
       Type.Object(
         {
-          native: Type.Optional(Port),
-          peer: Type.Optional(Port),
+          ...listenerMembers,
           'groups-first': Type.Optional(Port),
           'groups-last': Type.Optional(Port),
         },
@@ -69,6 +51,8 @@ export interface ServeFlags {
   readonly name?: string;
   readonly data?: string;
   readonly address?: string;
+  /** `native=8443`, for any listener. */
+  readonly port?: readonly string[];
 }
 
 /** @throws Error in an operator's words: which member, what was wanted, what was there */
@@ -85,16 +69,28 @@ export function readConfig(flags: ServeFlags): SiteConfig {
   }
   const address = flags.address ?? file.address ?? '127.0.0.1';
   if (isIP(address) === 0) throw new Error(`address: wanted an IP address, got "${address}"`);
-  const { native, peer, groups } = DEFAULT_LISTENERS;
+  const { groups } = DEFAULT_LISTENERS;
+  const told = Object.fromEntries((flags.port ?? []).map(readPort));
   const ports: ListenerPorts = {
-    native: file.ports?.native ?? native,
-    peer: file.ports?.peer ?? peer,
+    ...eachListener((l) => told[l] ?? file.ports?.[l] ?? DEFAULT_LISTENERS[l]),
     groups: {
       first: file.ports?.['groups-first'] ?? groups.first,
       last: file.ports?.['groups-last'] ?? groups.last,
     },
   };
   return { name: checkName(name), dataDirectory: resolve(dataDirectory), address, ports };
+}
+
+function readPort(text: string): readonly [ListenerName, number] {
+  const [name = '', number = ''] = text.split('=', 2);
+  const port = Number(number);
+  const listener = listenerNames.find((l) => l === name);
+  if (listener !== undefined && /^\d+$/.test(number) && port >= 1 && port <= MAX_PORT) {
+    return [listener, port];
+  }
+  throw new Error(
+    `--port: wanted LISTENER=NUMBER, a listener being one of ${listenerNames.join(', ')}, got "${text}"`,
+  );
 }
 
 function readFile(path: string): Static<typeof File> {
@@ -114,8 +110,7 @@ data-directory = ${JSON.stringify(dataDirectory)}
 address = ${JSON.stringify(address)}
 
 [ports]
-native = ${ports.native}
-peer = ${ports.peer}
+${listenerNames.map((l) => `${l} = ${ports[l]}`).join('\n')}
 groups-first = ${ports.groups.first}
 groups-last = ${ports.groups.last}
 `;

@@ -1,8 +1,10 @@
 /** What two paired sites for trying out look like on disk: `<dir>/pair.json` and a folder a site. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { configFile, DEFAULT_LISTENERS, offsetPorts, readConfig } from './config.ts';
+import { configFile, readConfig } from './config.ts';
 import type { SiteConfig } from './config.ts';
+import { DEFAULT_LISTENERS, dialectUrls, offsetPorts } from './listeners.ts';
+import type { DialectName } from './listeners.ts';
 import { PID_FILE } from './start-site.ts';
 
 export interface PairOptions {
@@ -20,13 +22,13 @@ export interface PairDescription {
   readonly sites: readonly PairedSite[];
 }
 
-export interface PairedSite {
+/** A site, and under each dialect's name where its clients go. */
+export interface PairedSite extends Readonly<Record<DialectName, string>> {
   readonly name: string;
   readonly address: string;
   readonly username: string;
   readonly password: string;
   readonly caFile: string;
-  readonly native: string;
 }
 
 export const SITE_NAMES = ['paris', 'lyon'] as const;
@@ -74,13 +76,13 @@ export function planPair(
     address: index === 0 ? addressA : addressB,
     ports: offsetPorts(DEFAULT_LISTENERS, portOffset),
   }));
-  const sites = configs.map(({ name, address, dataDirectory, ports }) => ({
-    name,
-    address,
+  const sites = configs.map((config) => ({
+    name: config.name,
+    address: config.address,
     username: 'admin',
     password,
-    caFile: join(dataDirectory, 'pki', 'site', 'ca-cert.pem'),
-    native: `https://${address}:${ports.native}/api/v1`,
+    caFile: join(config.dataDirectory, 'pki', 'site', 'ca-cert.pem'),
+    ...dialectUrls(config),
   }));
   const files = configs.map((c) => [siteConfigFile(root, c.name), configFile(c)] as const);
   return { pair: { dir: root, sites }, files };

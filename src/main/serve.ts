@@ -20,22 +20,25 @@ once (or takes from ${FIRST_PASSWORD}). Logs go to standard error, one JSON obje
     .option('--name <name>', "the site's name")
     .option('--data <directory>', 'where the site keeps everything')
     .option('--address <ip>', 'the address of all listeners (default: 127.0.0.1)')
+    .option('--port <listener=number...>', 'where a listener listens, as in native=8443')
     .action((flags: ServeFlags) => serve(flags));
 }
 
 /** What runs a site is loaded here: commands that only ask one start without it. */
 async function serve(flags: ServeFlags): Promise<void> {
-  const [{ readConfig }, { processLog }, { startSite }] = await Promise.all([
-    import('./config.ts'),
-    import('./log.ts'),
-    import('./start-site.ts'),
-  ]);
+  const [{ readConfig }, { dialectNames, dialectUrls }, { processLog }, { startSite }] =
+    await Promise.all([
+      import('./config.ts'),
+      import('./listeners.ts'),
+      import('./log.ts'),
+      import('./start-site.ts'),
+    ]);
   const config = readConfig(flags);
   const running = await startSite(config, processLog(config.name), process.env[FIRST_PASSWORD]);
-  const { native } = config.ports;
+  const urls = dialectUrls(config);
   const lines = [
     `site ${running.site.name} (${running.site.id})`,
-    `  API          https://${config.address}:${native}/api/v1`,
+    ...dialectNames.map((name) => `  ${name.padEnd(11)}  ${urls[name]}`),
     `  certificate  ${running.authorityFile}`,
   ];
   if (running.firstPassword !== undefined) {

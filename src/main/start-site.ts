@@ -1,15 +1,10 @@
-/** Puts a site together: picks the adapters, wires them, listens. */
-import { constants, randomBytes } from 'node:crypto';
+/** Puts a site together: picks the adapters, wires them, lets it listen and decide. */
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import Fastify from 'fastify';
-import type { FastifyInstance } from 'fastify';
-import { createApp } from '../app/app.ts';
 import type { AppPorts } from '../app/app-ports.ts';
 import { createUser } from '../app/sign-in.ts';
 import { hostDistinguishedName, siteDistinguishedName } from '../certificates/identity.ts';
-import { nativeDialect } from '../dialects/native/native.ts';
-import { serverOptions } from '../dialects/native/server-options.ts';
 import { newId } from '../domain/ids.ts';
 import type { Site } from '../domain/site.ts';
 import type { SiteId } from '../domain/ids.ts';
@@ -17,8 +12,6 @@ import { linkCut } from '../engines/link-cut.ts';
 import { qcow2Engine } from '../engines/qcow2/engine.ts';
 import { pairing } from '../peer/pairing.ts';
 import { peerClient } from '../peer/v1/client.ts';
-import { PATH as PEER_PATH } from '../peer/v1/messages.ts';
-import { peerServer } from '../peer/v1/server.ts';
 import type { Engine } from '../ports/engine.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
@@ -32,16 +25,13 @@ import { GroupGate } from '../sagas/group-gate.ts';
 import { SagaRunner } from '../sagas/runner.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { SiteConfig } from './config.ts';
+import { listen } from './listen.ts';
 import { siteIdentity } from './site-identity.ts';
 import type { SiteIdentity } from './site-identity.ts';
 import { systemClock } from './system-clock.ts';
 
 /** In the data directory: the server that has it. Stale after a kill; see /proc for whose it is. */
 export const PID_FILE = 'serve.pid';
-
-const NATIVE_PATH = '/api/v1';
-/** Above the largest request of any dialect; each has its own limit below. */
-const PEER_BODY_BYTES = 8 * 1024 * 1024;
 
 export interface RunningSite {
   readonly site: Site;
@@ -162,7 +152,7 @@ export async function startSite(
     authorityFile: identity.authorityFile,
     firstPassword,
     stop: async () => {
-      await Promise.all(listeners.map((l) => l.close()));
+      await listeners.close();
       peer.close();
       await Promise.all(loops.map((l) => l.stop()));
       await sagas.stop();
@@ -170,49 +160,6 @@ export async function startSite(
       log.info({ event: 'site_stopped', siteId: here });
     },
   };
-}
-
-async function listen(
-  { address, ports: at }: SiteConfig,
-  { chainPem, leaf }: SiteIdentity,
-  ports: AppPorts,
-  dataPlanes: ReturnType<typeof supervisor>['dataPlanes'],
-): Promise<readonly FastifyInstance[]> {
-  const https = { cert: chainPem, key: leaf.privateKey, minVersion: 'TLSv1.2' as const };
-  const forceCloseConnections = true;
-
-  const native = Fastify({ https, forceCloseConnections, ...serverOptions });
-  await native.register(nativeDialect, {
-    prefix: NATIVE_PATH,
-    app: createApp(ports),
-    log: ports.log,
-  });
-
-  const peer = Fastify({
-    // Any certificate may knock; each message looks whose it is. No tickets: a resumed
-    // connection would not show its certificate again.
-    https: {
-      ...https,
-      minVersion: 'TLSv1.3',
-      requestCert: true,
-      rejectUnauthorized: false,
-      secureOptions: constants.SSL_OP_NO_TICKET,
-    },
-    forceCloseConnections,
-    bodyLimit: PEER_BODY_BYTES,
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
-  });
-  await peer.register(peerServer, { prefix: PEER_PATH, ports, dataPlanes });
-
-  const listeners = [native, peer] as unknown as readonly FastifyInstance[];
-  try {
-    await native.listen({ host: address, port: at.native });
-    await peer.listen({ host: address, port: at.peer });
-  } catch (error) {
-    await Promise.all(listeners.map((l) => l.close()));
-    throw error;
-  }
-  return listeners;
 }
 
 /** The site's name may change with its configuration, its id never. */

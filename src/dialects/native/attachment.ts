@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { AttachmentView } from '../../app/show-attachment.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { volumeIdOf } from './references.ts';
 import { Reference, SizeBytes, known, object } from './schemas.ts';
 
@@ -29,7 +29,7 @@ const Attachment = Type.Object({
   admitted: Type.Optional(Type.Boolean({ description: 'Whether the host that was asked for is.' })),
 });
 
-export const attachment: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+export const attachment: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   http.get(
     '/volumes/:volume/attachment',
     {

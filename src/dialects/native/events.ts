@@ -8,13 +8,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import { refuse } from '../../domain/refusal.ts';
 import { eventStream } from './event-stream.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { object } from './schemas.ts';
 import { bearerToken } from './sign-in.ts';
 
 const MAX_STREAMS = 100;
 
-export const events: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+export const events: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   const closing = new AbortController();
   const open = new Set<Readable>();
   http.addHook('preClose', async () => closing.abort());

@@ -9,7 +9,7 @@ import type { App } from '../../app/app.ts';
 import type { FailoverPreflight } from '../../app/fail-over-group.ts';
 import type { GroupId, PointId } from '../../domain/ids.ts';
 import { Job, LongAnswer, answerJob } from './jobs.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { Point, sayPoint } from './points.ts';
 import { groupIdOf, volumeIdOf } from './references.ts';
 import { Reference, Uuid, Wait, known, object } from './schemas.ts';
@@ -37,7 +37,7 @@ const Preflight = Type.Object({
 
 const Answer = Type.Object({ job: Type.Optional(Job), preflight: Type.Optional(Preflight) });
 
-export const failover: FastifyPluginAsyncTypebox<NativeOptions> = async (http, options) => {
+export const failover: FastifyPluginAsyncTypebox<DialectOptions> = async (http, options) => {
   await http.register(failoverOf('group', groupIdOf), options);
   await http.register(
     failoverOf('volume', async (app, reference) =>
@@ -50,7 +50,7 @@ export const failover: FastifyPluginAsyncTypebox<NativeOptions> = async (http, o
 function failoverOf(
   noun: 'group' | 'volume',
   groupOf: (app: App, reference: string) => Promise<GroupId>,
-): FastifyPluginAsyncTypebox<NativeOptions> {
+): FastifyPluginAsyncTypebox<DialectOptions> {
   const tags = [`${noun}s`];
   const params = Type.Object({ owner: Reference });
   return async (http, { app }) => {

@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { Fork as ForkRow } from '../../domain/fork.ts';
 import type { ForkId } from '../../domain/ids.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { groupIdOf } from './references.ts';
 import { Instant, PageOf, Paging, Reference, Uuid, iso, object, page } from './schemas.ts';
 
@@ -20,7 +20,7 @@ const Fork = Type.Object({
   expiresAt: Instant,
 });
 
-export const forks: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+export const forks: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   const tags = ['forks'];
 
   http.get(

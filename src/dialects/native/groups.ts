@@ -5,7 +5,7 @@ import type { App } from '../../app/app.ts';
 import type { GroupView } from '../../app/views.ts';
 import type { Group as GroupRow } from '../../domain/group.ts';
 import { LongAnswer, answerJob } from './jobs.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { groupIdOf, volumeIdOf } from './references.ts';
 import {
   Instant,
@@ -103,7 +103,7 @@ const ByGroup = Type.Object({ group: Reference });
 const ByMember = Type.Object({ group: Reference, volume: Reference });
 const tags = ['groups'];
 
-export const groups: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+export const groups: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   http.get(
     '/groups',
     {

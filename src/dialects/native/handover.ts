@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import type { App } from '../../app/app.ts';
 import type { GroupId } from '../../domain/ids.ts';
 import { Job, answerJob } from './jobs.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { groupIdOf, peerIdOf, volumeIdOf } from './references.ts';
 import { Reference, Uuid, Wait, known, object } from './schemas.ts';
 
@@ -33,7 +33,7 @@ const Answer = Type.Object({
   preflight: Type.Optional(Preflight),
 });
 
-export const handover: FastifyPluginAsyncTypebox<NativeOptions> = async (http, options) => {
+export const handover: FastifyPluginAsyncTypebox<DialectOptions> = async (http, options) => {
   await http.register(handoverOf('group', groupIdOf), options);
   await http.register(
     handoverOf('volume', async (app, reference) =>
@@ -46,7 +46,7 @@ export const handover: FastifyPluginAsyncTypebox<NativeOptions> = async (http, o
 function handoverOf(
   noun: 'group' | 'volume',
   groupOf: (app: App, reference: string) => Promise<GroupId>,
-): FastifyPluginAsyncTypebox<NativeOptions> {
+): FastifyPluginAsyncTypebox<DialectOptions> {
   return async (http, { app }) => {
     http.post(
       `/${noun}s/:owner/handover`,

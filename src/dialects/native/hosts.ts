@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { App } from '../../app/app.ts';
 import type { Host as HostRow } from '../../domain/host.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { groupIdOf, hostIdOf, volumeIdOf } from './references.ts';
 import { Instant, Name, PageOf, Paging, Reference, Uuid, iso, object, page } from './schemas.ts';
 
@@ -36,7 +36,7 @@ function sayBundle(host: HostRow, files: Files): Static<typeof Bundle> {
 const ByHost = Type.Object({ host: Reference });
 const tags = ['hosts'];
 
-export const hosts: FastifyPluginAsyncTypebox<NativeOptions> = async (http, options) => {
+export const hosts: FastifyPluginAsyncTypebox<DialectOptions> = async (http, options) => {
   const { app } = options;
 
   http.get(
@@ -123,7 +123,7 @@ async function needHost(app: App, reference: string): Promise<HostRow> {
 }
 
 /** A group, or a volume that stands alone, is mapped to a host: it may attach all of it. */
-const mappings: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+const mappings: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   const owners = {
     group: (reference: string) => groupIdOf(app, reference),
     volume: async (reference: string) =>

@@ -9,7 +9,8 @@ import type { SagaId } from '../../domain/ids.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { hasEnded } from '../../domain/saga-record.ts';
 import type { SagaRecord } from '../../domain/saga-record.ts';
-import type { NativeOptions } from './options.ts';
+import { callerName } from '../callers.ts';
+import type { DialectOptions } from '../options.ts';
 import { groupIdOf } from './references.ts';
 import {
   Instant,
@@ -24,7 +25,6 @@ import {
   object,
   page,
 } from './schemas.ts';
-import { callerName } from './sign-in.ts';
 
 const states = ['running', 'undoing', 'done', 'undone'] as const;
 const NO_RETURN = 'point-of-no-return';
@@ -145,7 +145,7 @@ async function jobAfter(app: App, jobId: SagaId, waitSeconds: number): Promise<S
 
 const ById = Type.Object({ job: Type.String() });
 
-export const jobs: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+export const jobs: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   http.get(
     '/jobs',
     {

@@ -7,7 +7,7 @@
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { attachment } from './attachment.ts';
-import { audit, auditChanges } from './audit.ts';
+import { audit, auditNativeChanges } from './audit.ts';
 import { takeJsonOnly } from './bodies.ts';
 import { events } from './events.ts';
 import { failover } from './failover.ts';
@@ -18,7 +18,7 @@ import { hosts } from './hosts.ts';
 import { jobs } from './jobs.ts';
 import { refuseOtherMethods } from './methods.ts';
 import { describeApi } from './openapi.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { peers } from './peers.ts';
 import { points } from './points.ts';
 import { answerProblems } from './problems.ts';
@@ -49,12 +49,12 @@ const resources = [
 ];
 
 /** Mounted under a prefix of its own, as `/api/v1`. */
-export const nativeDialect: FastifyPluginAsyncTypebox<NativeOptions> = async (http, options) => {
+export const nativeDialect: FastifyPluginAsyncTypebox<DialectOptions> = async (http, options) => {
   const { app, log } = options;
   http.setValidatorCompiler(validatorCompiler);
   answerProblems(http, log);
   requireSignIn(http, options);
-  auditChanges(http, options);
+  auditNativeChanges(http, options);
   takeJsonOnly(http);
   const answerOtherMethods = refuseOtherMethods(http);
   await describeApi(http);

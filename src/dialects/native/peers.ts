@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { PeerView } from '../../app/views.ts';
 import type { LinkState, Peer as PeerRow } from '../../domain/site.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { peerIdOf } from './references.ts';
 import {
   Instant,
@@ -57,7 +57,7 @@ const Join = object({ token: Type.String({ maxLength: 4096 }) });
 const ByPeer = Type.Object({ peer: Reference });
 const tags = ['peers'];
 
-export const peers: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+export const peers: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   http.get(
     '/peers',
     {

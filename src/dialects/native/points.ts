@@ -7,7 +7,7 @@ import { isId } from '../../domain/ids.ts';
 import type { GroupId, PointId } from '../../domain/ids.ts';
 import type { RecoveryPoint } from '../../domain/recovery-point.ts';
 import { refuse } from '../../domain/refusal.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { groupIdOf, volumeIdOf } from './references.ts';
 import {
   Instant,
@@ -62,7 +62,7 @@ const Hashes = Type.Object({
   ),
 });
 
-export const points: FastifyPluginAsyncTypebox<NativeOptions> = async (http, options) => {
+export const points: FastifyPluginAsyncTypebox<DialectOptions> = async (http, options) => {
   await http.register(pointsOf('group', groupIdOf), options);
   await http.register(
     pointsOf('volume', async (app, reference) =>
@@ -75,7 +75,7 @@ export const points: FastifyPluginAsyncTypebox<NativeOptions> = async (http, opt
 function pointsOf(
   noun: 'group' | 'volume',
   groupOf: (app: App, reference: string) => Promise<GroupId>,
-): FastifyPluginAsyncTypebox<NativeOptions> {
+): FastifyPluginAsyncTypebox<DialectOptions> {
   const path = `/${noun}s/:owner/points`;
   const tags = [`${noun}s`];
 

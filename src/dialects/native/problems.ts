@@ -2,6 +2,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, Refusal } from '../../domain/refusal.ts';
 import type { Reason } from '../../domain/refusal.ts';
+import type { FailureLog } from '../options.ts';
 import { JobUndone, sayJob } from './jobs.ts';
 import { headersOf, said } from './refusals.ts';
 
@@ -16,11 +17,6 @@ export interface Problem {
   /** The refusal's facts for programs, its `code` first. */
   readonly reason?: Reason;
   readonly [extension: string]: unknown;
-}
-
-/** Where a request that failed for no fault of the caller's is written down. */
-export interface FailureLog {
-  error(line: { readonly event: string; readonly [member: string]: unknown }): void;
 }
 
 /** A refusal of another kind than ours: of HTTP itself. */

@@ -13,7 +13,8 @@ import { refuse } from '../../domain/refusal.ts';
 import { MAX_RETAINED_POINTS, sessionStates } from '../../domain/replication-session.ts';
 import type { ReplicationSession } from '../../domain/replication-session.ts';
 import { LongAnswer, Progress, answerJob } from './jobs.ts';
-import type { NativeOptions } from './options.ts';
+import { callerName } from '../callers.ts';
+import type { DialectOptions } from '../options.ts';
 import { Link, sayLink } from './peers.ts';
 import { groupIdOf, peerIdOf, volumeIdOf } from './references.ts';
 import {
@@ -30,7 +31,6 @@ import {
   object,
   page,
 } from './schemas.ts';
-import { callerName } from './sign-in.ts';
 
 export const Session = Type.Object({
   id: Uuid,
@@ -169,7 +169,7 @@ const volume: Owner = {
     app.groupOfLoneVolume({ volumeId: await volumeIdOf(app, reference), wanted: 'replicating' }),
 };
 
-export const sessions: FastifyPluginAsyncTypebox<NativeOptions> = async (http, options) => {
+export const sessions: FastifyPluginAsyncTypebox<DialectOptions> = async (http, options) => {
   const { app } = options;
 
   http.get(
@@ -208,7 +208,7 @@ export const sessions: FastifyPluginAsyncTypebox<NativeOptions> = async (http, o
   await http.register(sessionsOf(volume), options);
 };
 
-function sessionsOf({ noun, groupId }: Owner): FastifyPluginAsyncTypebox<NativeOptions> {
+function sessionsOf({ noun, groupId }: Owner): FastifyPluginAsyncTypebox<DialectOptions> {
   const path = `/${noun}s/:owner/session`;
   const params = Type.Object({ owner: Reference });
   const tags = ['sessions'];

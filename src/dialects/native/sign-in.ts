@@ -2,45 +2,18 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import { requireRole } from '../../app/sign-in.ts';
-import type { Caller } from '../../app/sign-in.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { roles } from '../../domain/user.ts';
-import type { Need } from '../../domain/user.ts';
-import type { NativeOptions } from './options.ts';
+import { requireCaller } from '../callers.ts';
+import type { DialectOptions } from '../options.ts';
 import { Instant, iso, object } from './schemas.ts';
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** What a caller must be allowed to do; `nothing` is open to everybody. */
-    readonly needs?: Need | 'nothing';
-  }
-}
-
 /** Looks at every request's token before anything of it is read. */
-export function requireSignIn(http: FastifyInstance, { app }: NativeOptions): void {
-  http.decorateRequest('caller');
-  http.addHook('onRoute', ({ method, url, config }) => {
-    if (config?.needs === undefined) throw new Error(`${[method].flat().join()} ${url}: who may?`);
-  });
+export function requireSignIn(http: FastifyInstance, { app }: DialectOptions): void {
   http.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
-    const { needs } = request.routeOptions.config;
-    if (needs === undefined || needs === 'nothing') return;
-    const caller = await app.authenticate(bearerToken(request));
-    request.setDecorator<Caller>('caller', caller);
-    requireRole(caller, needs);
   });
-}
-
-/** Undefined where nobody had to sign in. */
-export function callerOf(request: FastifyRequest): Caller | undefined {
-  return request.getDecorator<Caller | undefined>('caller');
-}
-
-/** Who is written down as the one who asked. */
-export function callerName(request: FastifyRequest): string {
-  return callerOf(request)?.name ?? 'nobody';
+  requireCaller(http, (request) => app.authenticate(bearerToken(request)));
 }
 
 /** @throws Refusal `unauthenticated` */
@@ -61,7 +34,7 @@ const SignedIn = Type.Object({
   role: Type.Enum([...roles]),
 });
 
-export const signIn: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+export const signIn: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   http.post(
     '/sign-in',
     {

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { Uuid } from './schemas.ts';
 
 const Site = Type.Object({
@@ -9,7 +9,7 @@ const Site = Type.Object({
   space: Type.Object({ totalBytes: Type.Integer(), freeBytes: Type.Integer() }),
 });
 
-export const site: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+export const site: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   http.get(
     '/site',
     {

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { roles } from '../../domain/user.ts';
 import type { User as UserRow } from '../../domain/user.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { userIdOf } from './references.ts';
 import { Instant, Name, PageOf, Paging, Reference, Uuid, iso, object, page } from './schemas.ts';
 
@@ -17,7 +17,7 @@ function sayUser({ id, name, role, createdAt }: UserRow): Static<typeof User> {
   return { id, name, role, createdAt: iso(createdAt) };
 }
 
-export const users: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+export const users: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   http.get(
     '/users',
     {

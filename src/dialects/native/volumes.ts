@@ -4,7 +4,7 @@ import type { Static } from 'typebox';
 import type { VolumeView } from '../../app/views.ts';
 import type { Volume as VolumeRow } from '../../domain/volume.ts';
 import { Accepted, LongAnswer, answerJob } from './jobs.ts';
-import type { NativeOptions } from './options.ts';
+import type { DialectOptions } from '../options.ts';
 import { groupIdOf, volumeIdOf } from './references.ts';
 import {
   Instant,
@@ -68,7 +68,7 @@ const ByVolume = Type.Object({ volume: Reference });
 const Created = Type.Object({ job: Accepted.properties.job, volume: Volume });
 const tags = ['volumes'];
 
-export const volumes: FastifyPluginAsyncTypebox<NativeOptions> = async (http, { app }) => {
+export const volumes: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   http.get(
     '/volumes',
     {

@@ -1,0 +1,19 @@
+/** The dialects that a site answers in. A new one is a row here and a row of `dialectListeners`. */
+import type { Server } from 'node:https';
+import type { FastifyHttpsOptions, FastifyPluginAsync } from 'fastify';
+import { nativeDialect } from '../dialects/native/native.ts';
+import { serverOptions as nativeServer } from '../dialects/native/server-options.ts';
+import type { DialectOptions } from '../dialects/options.ts';
+import type { DialectName } from './listeners.ts';
+
+export interface Dialect {
+  /** What the server below it has to be told: a scope cannot. */
+  readonly server: Omit<FastifyHttpsOptions<Server>, 'https'>;
+  readonly scope: FastifyPluginAsync<DialectOptions>;
+  /** Where the scope is mounted; a vendor with paths outside its API is mounted at the root. */
+  readonly prefix: string;
+}
+
+export const dialects: { readonly [N in DialectName]: Dialect } = {
+  native: { server: nativeServer, scope: nativeDialect, prefix: '/api/v1' },
+};
