@@ -1,7 +1,7 @@
 import type { Group } from '../domain/group.ts';
 import { confirmationFor } from './confirmation.ts';
 import { newId } from '../domain/ids.ts';
-import type { ForkId, GroupId, PointId, SagaId } from '../domain/ids.ts';
+import type { ForkId, GroupId, Instant, PointId, SagaId } from '../domain/ids.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
 import { bySequence, newest } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
@@ -14,12 +14,14 @@ import { needSession } from '../sagas/offer.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 
-type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
+type Deps = Pick<AppPorts, 'store' | 'clock' | 'here' | 'engine'>;
 
 export interface FailOverGroup {
   readonly groupId: GroupId;
   /** Absent: the newest complete one. Later ones become a fork. */
   readonly pointId?: PointId | undefined;
+  /** Also at the old source of a failover or of a handover that did not reverse, before it is reprotected. */
+  readonly force?: boolean | undefined;
   /** What the preflight printed: that the caller has seen what is lost. */
   readonly confirmation?: string | undefined;
 }
@@ -30,11 +32,21 @@ export interface FailoverPreflight {
   readonly pointAgeSeconds: number | undefined;
   /** Points here that would be set aside, newer than the chosen one. */
   readonly newerPoints: number;
+  /** Known to have been sent and not complete: it goes. */
+  readonly incompleteBytes: number;
+  /** Of those newer points: a fork keeps it. */
+  readonly setAsideBytes: number;
   readonly blockedBy: readonly string[];
   readonly warnings: readonly string[];
   /** What the request must carry. */
   readonly confirmation: string | undefined;
 }
+
+/** What a failover stands on, and what it lost. */
+export type FailoverLoss = Pick<
+  FailoverPreflight,
+  'pointAgeSeconds' | 'newerPoints' | 'incompleteBytes' | 'setAsideBytes'
+>;
 
 /**
  * Takes the group without the other site. Everything that hosts wrote there after the point is
@@ -46,13 +58,14 @@ export interface FailoverPreflight {
 export async function failOverGroup(
   ports: Deps,
   request: FailOverGroup,
-): Promise<Job & { readonly pointId: PointId }> {
+): Promise<Job & { readonly point: RecoveryPoint; readonly loss: FailoverLoss }> {
   const { groupId, confirmation } = request;
+  const before = await preflightFailover(ports, request);
   return ports.store.transaction(async (tx) => {
     const { group, session, point } = await checkFailover(tx, ports, request);
     const token = confirmationFor('failover', groupId, group.ownership.epoch, point.id);
     if (confirmation !== token) {
-      const seconds = Math.round((ports.clock.now() - point.sealedAt) / 1000);
+      const seconds = ageSeconds(point, ports.clock.now());
       const consequence = `what was written in the last ${seconds} s is not here`;
       refuse({ code: 'confirmation_needed', token, consequence });
     }
@@ -60,17 +73,32 @@ export async function failOverGroup(
     const now = ports.clock.now();
     // A lock that the other site's handover has here does not hold up the worst day.
     await tx.groups.change(groupId, (g) => ({ ...g, operation: sagaId }));
-    await tx.sessions.change(session.id, (s) => advance(s, 'fail_over', now));
-    const input = { sessionId: session.id, groupId, pointId: point.id, forkId: newId<ForkId>() };
+    await tx.sessions.change(session.id, (s) => advance(s, commandFor(s, request.force), now));
+    const input = {
+      sessionId: session.id,
+      groupId,
+      pointId: point.id,
+      forkId: newId<ForkId>(),
+      before: session.state,
+    };
     await startSaga(tx, failover, input, { sagaId, groupId, now });
-    return { jobId: sagaId, pointId: point.id };
+    const { newerPoints, incompleteBytes, setAsideBytes } = before;
+    const pointAgeSeconds = ageSeconds(point, now);
+    return {
+      jobId: sagaId,
+      point,
+      loss: { pointAgeSeconds, newerPoints, incompleteBytes, setAsideBytes },
+    };
   });
 }
 
 /** @throws Refusal `not_found` */
-export function preflightFailover(ports: Deps, request: FailOverGroup): Promise<FailoverPreflight> {
-  const { store, clock } = ports;
-  return store.read(async (tx) => {
+export async function preflightFailover(
+  ports: Deps,
+  request: FailOverGroup,
+): Promise<FailoverPreflight> {
+  const { store, clock, engine } = ports;
+  const seen = await store.read(async (tx) => {
     const group = await tx.groups.need(request.groupId);
     const points = usable(await tx.points.where({ groupId: group.id }));
     const point =
@@ -88,7 +116,8 @@ export function preflightFailover(ports: Deps, request: FailOverGroup): Promise<
       link?.state === 'up' ? ['the other site answers: a handover would lose nothing'] : [];
     return {
       point,
-      pointAgeSeconds: point && Math.round((clock.now() - point.sealedAt) / 1000),
+      newest: newest(points),
+      pointAgeSeconds: point && ageSeconds(point, clock.now()),
       newerPoints:
         point === undefined ? 0 : points.filter((p) => p.sequence > point.sequence).length,
       blockedBy,
@@ -96,6 +125,20 @@ export function preflightFailover(ports: Deps, request: FailOverGroup): Promise<
       confirmation: point && confirmationFor('failover', group.id, group.ownership.epoch, point.id),
     };
   });
+  const { newest: top, ...preflight } = seen;
+  const { groupId } = request;
+  const incompleteBytes = await engine.bytesAbove(groupId, top?.id);
+  const aboveBytes = await engine.bytesAbove(groupId, seen.point?.id);
+  return {
+    ...preflight,
+    incompleteBytes,
+    setAsideBytes: seen.point === undefined ? 0 : Math.max(0, aboveBytes - incompleteBytes),
+  };
+}
+
+/** A point from a clock that is ahead is new. */
+function ageSeconds({ sealedAt }: RecoveryPoint, now: Instant): number {
+  return Math.max(0, Math.round((now - sealedAt) / 1000));
 }
 
 interface Checked {
@@ -107,7 +150,7 @@ interface Checked {
 async function checkFailover(
   tx: Transaction,
   { here }: Deps,
-  { groupId, pointId }: FailOverGroup,
+  { groupId, pointId, force = false }: FailOverGroup,
 ): Promise<Checked> {
   const group = await tx.groups.need(groupId);
   const session = await needSession(tx, groupId);
@@ -124,7 +167,7 @@ async function checkFailover(
   if (running !== undefined && running.kind !== handover.kind) {
     refuse({ code: 'operation_running', groupId, sagaId: running.id, kind: running.kind });
   }
-  advance(session, 'fail_over', session.stateSince);
+  advance(session, commandFor(session, force), session.stateSince);
   const points = usable(await tx.points.where({ groupId }));
   const point = pointId === undefined ? newest(points) : points.find((p) => p.id === pointId);
   if (point !== undefined) return { group, session, point };
@@ -137,6 +180,14 @@ async function checkFailover(
     event: 'fail_over',
     allowedIn: ['its first copy is complete'],
   });
+}
+
+/** A group that has been taken already is taken back only when somebody insists. */
+function commandFor(
+  { state }: ReplicationSession,
+  force: boolean | undefined,
+): 'fail_over' | 'fail_over_again' {
+  return force === true && state === 'failed_over' ? 'fail_over_again' : 'fail_over';
 }
 
 function usable(points: readonly RecoveryPoint[]): readonly RecoveryPoint[] {

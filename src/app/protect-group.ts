@@ -74,6 +74,7 @@ export function protectGroup(
       state: 'initializing',
       stateSince: now,
       parkedBecause: undefined,
+      pause: undefined,
       cycle: undefined,
       lastCycle: undefined,
       createdAt: now,

@@ -7,7 +7,7 @@ import type { GroupId, PointId, SiteId, VolumeId } from '../domain/ids.ts';
 import { requireEpoch } from '../domain/ownership.ts';
 import { bySequence } from '../domain/recovery-point.ts';
 import { refuse } from '../domain/refusal.ts';
-import { advance } from '../domain/replication-session.ts';
+import { advance, isPaused } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
 import type { ReceivingTarget, VolumeHash } from '../ports/engine.ts';
 import type {
@@ -51,7 +51,7 @@ export function acceptOffer(
  * Opens a place for a point of the peer's. The new holder may ask before this site has ended its
  * side of the handover; then the answer waits for that.
  *
- * @throws Refusal of `acceptOffer`, of `Engine.receivePoint`
+ * @throws Refusal of `acceptOffer`, of `Engine.receivePoint`; `wrong_state` while it is paused here
  */
 export async function receivePoint(
   ports: Pick<AppPorts, 'store' | 'clock' | 'here' | 'engine' | 'sagas'>,
@@ -69,9 +69,23 @@ export async function receivePoint(
     };
   });
   if (ownSaga) await ports.sagas.ended(ownSaga.id);
+  refuseWhilePaused(session);
   // In a handover hosts may be waiting for this point: nothing is done that can wait.
   if (operation === undefined) await keepChainsShort(ports, session);
   return ports.engine.receivePoint({ groupId, pointId, basePointId, peerId: from, volumes });
+}
+
+/** Somebody paused it here while the source could not be told, and its cycles wait for that. */
+function refuseWhilePaused(session: ReplicationSession): void {
+  if (!isPaused(session)) return;
+  refuse({
+    code: 'wrong_state',
+    what: 'replication_session',
+    id: session.id,
+    state: 'paused at its destination',
+    event: 'sync',
+    allowedIn: ['it is resumed there; pause it here, too, and then resume it'],
+  });
 }
 
 /**
@@ -275,6 +289,7 @@ async function keepSession(
       state: 'initializing',
       stateSince: now,
       parkedBecause: undefined,
+      pause: undefined,
       cycle: undefined,
       lastCycle: undefined,
       createdAt,

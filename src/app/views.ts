@@ -1,12 +1,12 @@
 /** What a caller sees: rows joined with what is true now. Nothing here changes anything. */
-import { nextCycleAt } from '../domain/cycle-plan.ts';
+import { expectedSeconds, nextCycleAt } from '../domain/cycle-plan.ts';
 import type { Group } from '../domain/group.ts';
 import type { Host } from '../domain/host.ts';
 import type { GroupId, Instant, SagaId, SessionId, SiteId, VolumeId } from '../domain/ids.ts';
 import { newestCommon, bySequence } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { cyclesByItself } from '../domain/replication-session.ts';
-import type { ReplicationSession } from '../domain/replication-session.ts';
+import type { ReplicationSession, SessionState } from '../domain/replication-session.ts';
 import type { SagaProgress, SagaRecord } from '../domain/saga-record.ts';
 import type { LinkState, Peer, Site } from '../domain/site.ts';
 import type { Volume } from '../domain/volume.ts';
@@ -48,6 +48,15 @@ export interface SessionView extends ReplicationSession {
   /** Of the source, when a cycle starts by itself. */
   readonly nextCycleAt: Instant | undefined;
   readonly link: LinkState | undefined;
+  /** Of a source whose cycles rest, where it was looked for: `showSession` does. */
+  readonly backlog: Backlog | undefined;
+}
+
+/** What has added up while no cycle runs, and travels as one delta. */
+export interface Backlog {
+  readonly bytes: number;
+  /** At the session's limit, or as fast as the last cycle was; absent when neither is known. */
+  readonly estimatedSeconds: number | undefined;
 }
 
 export interface PeerView extends Peer {
@@ -111,9 +120,21 @@ export function listSessions({ store, clock }: Deps): Promise<readonly SessionVi
 }
 
 /** @throws Refusal `not_found` */
-export function showSession({ store, clock }: Deps, id: SessionId): Promise<SessionView> {
-  return store.read(async (tx) => viewSession(tx, await tx.sessions.need(id), clock.now()));
+export async function showSession(
+  { store, clock, engine }: Deps,
+  id: SessionId,
+): Promise<SessionView> {
+  const view = await store.read(async (tx) =>
+    viewSession(tx, await tx.sessions.need(id), clock.now()),
+  );
+  const { role, groupId, newestPoint, bytesPerSecond, lastCycle } = view;
+  if (role !== 'source' || !restingStates.has(view.state)) return view;
+  const bytes = await engine.bytesAbove(groupId, newestPoint?.id);
+  const estimatedSeconds = expectedSeconds(bytes, bytesPerSecond, lastCycle);
+  return { ...view, backlog: { bytes, estimatedSeconds } };
 }
+
+const restingStates = new Set<SessionState>(['pausing', 'paused', 'system_paused']);
 
 export function listPeers({ store }: Pick<Deps, 'store'>): Promise<readonly PeerView[]> {
   return store.read(async (tx) => {
@@ -211,6 +232,7 @@ async function viewSession(
     progress: cycle?.progress,
     nextCycleAt: cyclesByItself(session) ? nextCycleAt(session, points) : undefined,
     link: await tx.links.get(session.peerId),
+    backlog: undefined,
   };
 }
 

@@ -46,6 +46,8 @@ export interface Session {
   readonly role: 'source' | 'destination';
   readonly state: string;
   readonly parkedBecause?: string;
+  readonly pause?: { readonly bothSides: boolean };
+  readonly backlog?: { readonly bytes: number; readonly estimatedSeconds?: number };
   readonly rpoSeconds: number;
   readonly rpoNowSeconds?: number;
   readonly rpoMet: boolean;
@@ -126,10 +128,17 @@ export interface FailoverPreflight {
   readonly point?: Point;
   readonly pointAgeSeconds?: number;
   readonly newerPoints: number;
+  readonly incompleteBytes: number;
+  readonly setAsideBytes: number;
   readonly blockedBy: readonly string[];
   readonly warnings: readonly string[];
   readonly confirmation?: string;
 }
+
+export type FailoverLoss = Pick<
+  FailoverPreflight,
+  'pointAgeSeconds' | 'newerPoints' | 'incompleteBytes' | 'setAsideBytes'
+>;
 
 export interface Fork extends Named {
   readonly groupId: string;

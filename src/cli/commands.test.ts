@@ -93,7 +93,7 @@ test('a session is tuned, paused, resumed and ended', async (t) => {
   assert.match(worked(await paris$('group pause orders')), /^state: +paused$/m);
   const paused = await paris$('group handover orders');
   assert.deepEqual([paused.code, paused.err.includes('hint: go on with cycles first')], [3, true]);
-  assert.match(worked(await paris$('group resume orders')), /^state: +resuming$/m);
+  assert.match(worked(await paris$('group resume orders')), /^state: +ok$/m);
   assert.match(
     worked(await paris$('group unprotect orders --discard-copy')),
     /its copy is deleted/,

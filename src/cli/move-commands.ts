@@ -1,13 +1,13 @@
 /** A group, or a volume that stands alone, passes to the other site: planned, or without it. */
 import type { Command } from 'commander';
-import type { FailoverPreflight, Job, Preflight } from './answers.ts';
+import type { FailoverLoss, FailoverPreflight, Job, Point, Preflight } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
 import type { Cli } from './cli.ts';
 import { JobFailed } from './exit-codes.ts';
 import { request } from './follow-job.ts';
 import type { FollowOptions } from './follow-job.ts';
 import { longOptions } from './options.ts';
-import { sayInstant, saySeconds } from './quantities.ts';
+import { sayBytes, sayInstant, saySeconds } from './quantities.ts';
 import { facts } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { sayNames } from './trouble.ts';
@@ -21,6 +21,7 @@ interface HandoverOptions {
 interface FailoverOptions {
   readonly point?: string;
   readonly confirm?: string;
+  readonly force?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -58,21 +59,25 @@ export function addMoveCommands(
       .command(`failover <${noun}>`)
       .summary('take it without the other site, on its newest complete point')
       .option('--point <id>', 'on this point; later ones are set aside')
+      .option('--force', 'also at a site from which it was taken and is not replicated back')
       .option('--dry-run', 'say what would be lost, and print the confirmation')
       .option('--confirm <token>', 'what --dry-run printed: you have seen what is lost'),
   ).action(
     onSite<[string], FailoverOptions & FollowOptions>(terminal, async (cli, [name], options) => {
-      const { point, confirm, dryRun = false, ...following } = options;
+      const { point, confirm, force, dryRun = false, ...following } = options;
       const path = `${pathOf(name)}/failover`;
       const body = {
         ...(point !== undefined && { point }),
         ...(confirm !== undefined && { confirmation: confirm }),
+        ...(force !== undefined && { force }),
       };
       if (dryRun) await dryFailover(cli, path, body);
       else {
-        await request(cli, { method: 'POST', path, body }, following, () =>
+        const asked = { method: 'POST', path, body } as const;
+        await request<FailoverAnswer>(cli, asked, following, (answer) =>
           [
-            `${noun} ${name} is held here; what the other site wrote since is set aside there`,
+            `${noun} ${name} is held here, on ${sayPoint(answer.point)}`,
+            `lost: ${sayLoss(answer.loss)}; what the other site wrote since is set aside there`,
             `when it is back: baton ${noun} reprotect ${name}\n`,
           ].join('\n'),
         );
@@ -129,19 +134,35 @@ async function dryHandover(cli: Cli, path: string, body: object): Promise<void> 
 
 async function dryFailover(cli: Cli, path: string, body: object): Promise<void> {
   const { preflight } = await dryRun<FailoverPreflight>(cli, path, body);
-  const { warnings, point, pointAgeSeconds = 0, newerPoints, confirmation } = preflight;
+  const { warnings, point, newerPoints, confirmation } = preflight;
   const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(cli.api, why)));
   print(cli, preflight, () =>
     facts([
       ...possible(blockedBy),
       ...warnings.map((warning) => ['warning', warning] as const),
-      ['stands on', point && `point ${point.sequence} of ${sayInstant(point.sealedAt)}`],
-      ['lost writes', point && `those of the last ${saySeconds(pointAgeSeconds)}`],
+      ['stands on', point && sayPoint(point)],
+      ['lost writes', point && sayLoss(preflight)],
       ['set aside', newerPoints > 0 ? `${newerPoints} newer point(s) at this site` : undefined],
       ['confirmation', confirmation && `--confirm ${confirmation}`],
     ]),
   );
   if (blockedBy.length > 0) throw new JobFailed('a failover is not possible now');
+}
+
+interface FailoverAnswer {
+  readonly job: Job;
+  readonly point: Point;
+  readonly loss: FailoverLoss;
+}
+
+function sayPoint({ sequence, sealedAt }: Point): string {
+  return `point ${sequence} of ${sayInstant(sealedAt)}`;
+}
+
+function sayLoss({ pointAgeSeconds = 0, incompleteBytes }: FailoverLoss): string {
+  const sent =
+    incompleteBytes === 0 ? '' : `, of which ${sayBytes(incompleteBytes)} had been sent incomplete`;
+  return `writes of the last ${saySeconds(pointAgeSeconds)}${sent}`;
 }
 
 function dryRun<Answer>(

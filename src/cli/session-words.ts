@@ -17,6 +17,15 @@ export function sayRpo({ rpoNowSeconds, rpoSeconds, rpoMet }: Session): string {
   return `${saySeconds(rpoNowSeconds)} of ${saySeconds(rpoSeconds)}${missed}`;
 }
 
+function sayWhere({ bothSides }: NonNullable<Session['pause']>): string {
+  return bothSides ? 'at both sites' : 'at this site only; pause it once more to pause the other';
+}
+
+function sayBacklog({ bytes, estimatedSeconds }: NonNullable<Session['backlog']>): string {
+  const takes = estimatedSeconds === undefined ? '' : `, about ${saySeconds(estimatedSeconds)}`;
+  return `${sayBytes(bytes)} to send${takes}`;
+}
+
 export function sessionFacts(
   session: Session,
 ): readonly (readonly [name: string, value: string | undefined])[] {
@@ -24,6 +33,8 @@ export function sessionFacts(
   return [
     ['replication', `${session.role === 'source' ? 'to' : 'from'} ${session.peer.name}`],
     ['state', session.state.replaceAll('_', ' ')],
+    ['paused', session.pause && sayWhere(session.pause)],
+    ['waiting', session.backlog && sayBacklog(session.backlog)],
     ['because', session.parkedBecause],
     ['RPO', sayRpo(session)],
     ['limit', bytesPerSecond === undefined ? undefined : `${sayBytes(bytesPerSecond)}/s`],

@@ -1,7 +1,7 @@
 import type { Instant } from './ids.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 import { newestCommon } from './recovery-point.ts';
-import type { ReplicationSession, SessionState } from './replication-session.ts';
+import type { CycleReport, ReplicationSession, SessionState } from './replication-session.ts';
 
 /** A cycle is started this much earlier than its last duration asks for. */
 const SAFETY_FACTOR = 1.5;
@@ -44,6 +44,20 @@ export function cycleIsDue(
   if (now >= nextCycleAt(session, points)) return true;
   if (session.state === 'system_paused') return session.stateSince > now;
   return (newestCommon(points)?.sealedAt ?? session.createdAt) > now;
+}
+
+/** How long so many bytes should take: at the limit, or as fast as the last cycle was. */
+export function expectedSeconds(
+  bytes: number,
+  limitBytesPerSecond: number | undefined,
+  last: Pick<CycleReport, 'sentBytes' | 'durationMs'> | undefined,
+): number | undefined {
+  const measured =
+    last === undefined || last.sentBytes === 0
+      ? undefined
+      : (last.sentBytes * 1000) / Math.max(1, last.durationMs);
+  const rates = [limitBytesPerSecond, measured].filter((rate) => rate !== undefined);
+  return rates.length === 0 ? undefined : Math.ceil(bytes / Math.min(...rates));
 }
 
 /** A delta below this many bytes, or a few rounds, and the fence may close. */

@@ -41,6 +41,7 @@ function session(change: Partial<ReplicationSession> = {}): ReplicationSession {
     state: 'ok',
     stateSince: 0,
     parkedBecause: undefined,
+    pause: undefined,
     cycle: undefined,
     lastCycle: undefined,
     createdAt: 0,

@@ -34,9 +34,17 @@ export interface ReplicationSession {
   readonly stateSince: Instant;
   /** Why the system parked the session, as the operator's sentence. */
   readonly parkedBecause: string | undefined;
+  /** Of a session that somebody paused: what it was, and where it is paused. */
+  readonly pause: Pause | undefined;
   readonly cycle: Cycle | undefined;
   readonly lastCycle: CycleReport | undefined;
   readonly createdAt: Instant;
+}
+
+export interface Pause {
+  readonly before: SessionState;
+  /** The other site is paused, too. Else its word was out of reach, or it was paused later. */
+  readonly bothSides: boolean;
 }
 
 /** The cycle that runs now. */
@@ -65,7 +73,7 @@ export const DEFAULT_RETAINED_POINTS = 4;
 export const MAX_RETAINED_POINTS = 8;
 
 /** What the world reports. A fact cannot be refused, so every state must answer it. */
-export const sessionFacts = ['cycle_completed', 'cycle_failed'] as const;
+export const sessionFacts = ['cycle_completed', 'cycle_failed', 'paused_there'] as const;
 type Fact = (typeof sessionFacts)[number];
 
 /** What somebody asks for. A command that a row does not list is refused in that state. */
@@ -76,7 +84,7 @@ export const sessionCommands = [
   'hand_over',
   'undo_hand_over',
   'fail_over',
-  'undo_fail_over',
+  'fail_over_again',
   'reprotect',
   'undo_reprotect',
   'delete',
@@ -89,33 +97,35 @@ type Row = { readonly [F in Fact]: SessionState } & { readonly [C in Command]?: 
 
 // oxfmt-ignore
 export const transitions: { readonly [S in SessionState]: Row } = {
-  initializing:  { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+  initializing:  { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'paused',
                    sync: 'initializing', fail_over: 'failing_over', delete: 'deleting' },
-  ok:            { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+  ok:            { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'paused',
                    sync: 'synchronizing', pause: 'paused', hand_over: 'handing_over',
                    fail_over: 'failing_over', delete: 'deleting' },
-  synchronizing: { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+  synchronizing: { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'pausing',
                    pause: 'pausing', hand_over: 'handing_over', fail_over: 'failing_over',
                    delete: 'deleting' },
-  pausing:       { cycle_completed: 'paused',       cycle_failed: 'paused', fail_over: 'failing_over' },
-  paused:        { cycle_completed: 'paused',       cycle_failed: 'paused',
+  pausing:       { cycle_completed: 'paused',       cycle_failed: 'paused',        paused_there: 'pausing',
+                   fail_over: 'failing_over' },
+  paused:        { cycle_completed: 'paused',       cycle_failed: 'paused',        paused_there: 'paused',
                    resume: 'resuming', fail_over: 'failing_over', delete: 'deleting' },
-  system_paused: { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+  system_paused: { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'paused',
                    sync: 'synchronizing', pause: 'paused', fail_over: 'failing_over',
                    delete: 'deleting' },
-  resuming:      { cycle_completed: 'ok',           cycle_failed: 'system_paused',
-                   sync: 'resuming', fail_over: 'failing_over', delete: 'deleting' },
-  handing_over:  { cycle_completed: 'handing_over', cycle_failed: 'handing_over',
+  resuming:      { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'paused',
+                   sync: 'synchronizing', fail_over: 'failing_over', delete: 'deleting' },
+  handing_over:  { cycle_completed: 'handing_over', cycle_failed: 'handing_over',  paused_there: 'handing_over',
                    undo_hand_over: 'ok', fail_over: 'failing_over' },
-  failing_over:  { cycle_completed: 'failing_over', cycle_failed: 'failing_over',
-                   undo_fail_over: 'ok' },
-  failed_over:   { cycle_completed: 'failed_over',  cycle_failed: 'failed_over',
-                   reprotect: 'reprotecting', delete: 'deleting' },
-  reprotecting:  { cycle_completed: 'ok',           cycle_failed: 'system_paused',
+  failing_over:  { cycle_completed: 'failing_over', cycle_failed: 'failing_over',  paused_there: 'failing_over' },
+  failed_over:   { cycle_completed: 'failed_over',  cycle_failed: 'failed_over',   paused_there: 'failed_over',
+                   fail_over_again: 'failing_over', reprotect: 'reprotecting', delete: 'deleting' },
+  reprotecting:  { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'paused',
                    sync: 'reprotecting', undo_reprotect: 'failed_over',
                    fail_over: 'failing_over', delete: 'deleting' },
-  deleting:      { cycle_completed: 'deleting',     cycle_failed: 'deleting', delete: 'deleting' },
-  error:         { cycle_completed: 'error',        cycle_failed: 'error', delete: 'deleting' },
+  deleting:      { cycle_completed: 'deleting',     cycle_failed: 'deleting',      paused_there: 'deleting',
+                   delete: 'deleting' },
+  error:         { cycle_completed: 'error',        cycle_failed: 'error',         paused_there: 'error',
+                   delete: 'deleting' },
 };
 
 /**
@@ -144,6 +154,63 @@ export function advance(
   return next === state ? session : { ...session, state: next, stateSince: at };
 }
 
+/** Of a session whose roles have just been settled. */
+const atRest = { cycle: undefined, parkedBecause: undefined, pause: undefined };
+
+/**
+ * The session after somebody paused it here, or (`paused_there`) the other site said that it is
+ * paused. It remembers what it was; a repeat only learns about the other side.
+ *
+ * @throws Refusal `wrong_state`
+ */
+export function pauseBy(
+  session: ReplicationSession,
+  event: 'pause' | 'paused_there',
+  at: Instant,
+): ReplicationSession {
+  const { state, pause } = session;
+  // Paused at one side only, it is paused once more to pause the other, too.
+  if (event === 'pause' && state === 'paused' && pause?.bothSides === false) return session;
+  const moved = advance(session, event, at);
+  if (!isPaused(moved)) return moved;
+  const bothSides = event === 'paused_there';
+  return {
+    ...moved,
+    pause:
+      isPaused(session) && pause
+        ? { ...pause, bothSides: bothSides || pause.bothSides }
+        : { before: state, bothSides },
+  };
+}
+
+/**
+ * The session after `resume`: what it was. A source that was in the middle of something goes on
+ * with a cycle at once.
+ *
+ * @throws Refusal `wrong_state` unless it is paused
+ */
+export function resumed(session: ReplicationSession, at: Instant): ReplicationSession {
+  const before = session.pause?.before ?? 'ok';
+  const moved = { ...advance(session, 'resume', at), pause: undefined };
+  const goesOn = session.role === 'source' && before !== 'ok';
+  return goesOn ? moved : { ...moved, state: before };
+}
+
+/** Whether somebody paused it, or a cycle is ended for that. */
+export function isPaused({ state }: Pick<ReplicationSession, 'state'>): boolean {
+  return state === 'paused' || state === 'pausing';
+}
+
+/** The session of a failover that did not come to be. */
+export function afterUndoneFailover(
+  session: ReplicationSession,
+  before: SessionState,
+  at: Instant,
+): ReplicationSession {
+  if (session.state !== 'failing_over') return session;
+  return { ...session, state: before, stateSince: at };
+}
+
 /**
  * The session at either site once the holder has changed. No state may refuse it: the giver is
  * past its point of no return, and whatever a site thought before, the roles are these now.
@@ -155,7 +222,7 @@ export function afterHandover(
   at: Instant,
 ): ReplicationSession {
   const state = reverse ? 'ok' : 'failed_over';
-  return { ...session, role, state, stateSince: at, cycle: undefined, parkedBecause: undefined };
+  return { ...session, role, state, stateSince: at, ...atRest };
 }
 
 /** The session at either site once one took the group by itself: no replication either way. */
@@ -165,7 +232,7 @@ export function afterFailover(
   at: Instant,
 ): ReplicationSession {
   const state = 'failed_over';
-  return { ...session, role, state, stateSince: at, cycle: undefined, parkedBecause: undefined };
+  return { ...session, role, state, stateSince: at, ...atRest };
 }
 
 /** Whether cycles start by themselves in this state. */

@@ -149,6 +149,12 @@ export interface Engine {
   /** Hash of every volume's content at a point, comparable between sites and adapters. */
   hashPoint(groupId: GroupId, pointId: PointId): Promise<readonly VolumeHash[]>;
 
+  /**
+   * Bytes that were written, or received so far, above a point; all there are without one. At least
+   * what a delta on it moves: blocks are kept in larger pieces.
+   */
+  bytesAbove(groupId: GroupId, pointId: PointId | undefined): Promise<number>;
+
   /** What is true of a group now. */
   inspect(groupId: GroupId): Promise<GroupInspection>;
 

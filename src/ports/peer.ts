@@ -30,6 +30,12 @@ export interface PeerProtocol {
   /** Ends the session there; the copy stays unless `discardCopy`. */
   endSession(to: SiteId, end: EndSession): Promise<void>;
 
+  /**
+   * The session is paused here, or goes on: the same there. A repeated pause changes nothing.
+   * Refused `wrong_state` when it cannot be paused there, or is not paused there.
+   */
+  pauseSession(to: SiteId, pause: PauseRequest): Promise<void>;
+
   /** Opens a place for a point; see `Engine.receivePoint`. Renews the group's copy on the way. */
   receivePoint(to: SiteId, receive: ReceiveRequest): Promise<ReceivingTarget>;
 
@@ -116,6 +122,14 @@ export interface EndSession {
   readonly sessionId: SessionId;
   readonly epoch: number;
   readonly discardCopy: boolean;
+}
+
+export interface PauseRequest {
+  readonly groupId: GroupId;
+  readonly sessionId: SessionId;
+  readonly epoch: number;
+  /** False: it goes on. */
+  readonly paused: boolean;
 }
 
 export interface ReceiveRequest {

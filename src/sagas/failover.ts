@@ -7,10 +7,11 @@
  *   set aside points after the chosen one (a fork)
  *   serve                                           … hears e+1 ─ fences ─ `set-aside`
  */
+import type { SessionState } from '../domain/replication-session.ts';
 import type { ForkId, GroupId, PointId, SessionId } from '../domain/ids.ts';
 import { refuse } from '../domain/refusal.ts';
 import { seize } from '../domain/ownership.ts';
-import { advance, afterFailover } from '../domain/replication-session.ts';
+import { afterFailover, afterUndoneFailover } from '../domain/replication-session.ts';
 import { newFork } from './forks.ts';
 import { dropPointsAfter } from './points.ts';
 import { saga } from './saga.ts';
@@ -22,14 +23,14 @@ export interface Failover {
   readonly pointId: PointId;
   /** Later points are here, too, and become this fork. */
   readonly forkId: ForkId;
+  /** The session's state when it was asked. */
+  readonly before: SessionState;
 }
 
 export const failover = saga<Failover>('failover')
-  .ifUndone(async (tx, { sessionId, groupId }, { sagaId, now }) => {
+  .ifUndone(async (tx, { sessionId, groupId, before }, { sagaId, now }) => {
     await unlockGroup(tx, groupId, sagaId);
-    await tx.sessions.change(sessionId, (s) =>
-      s.state === 'failing_over' ? advance(s, 'undo_fail_over', now) : s,
-    );
+    await tx.sessions.change(sessionId, (s) => afterUndoneFailover(s, before, now));
   })
   .step('drop-receiving', {
     do: ({ engine }, { groupId }) => engine.abandonPoint(groupId),

@@ -132,6 +132,25 @@ export function forgettingContract(both: BothSites): void {
     await assertSame(a, b, groupId, next.pointId);
   });
 
+  test('what was written above a point is told at both sites, and no less than was', async () => {
+    const { a, b } = both();
+    const { groupId, served } = await servedGroup(a);
+    const host = await a.attach(served, 'data', HOST);
+    await writeBlocks(host, [0], 1);
+    const { pointId } = await replicate(a, b, groupId);
+    const before = await a.engine.bytesAbove(groupId, pointId);
+    await writeBlocks(host, [1, 2, 3, 300], 2);
+    await host.disconnect();
+    const next = await replicate(a, b, groupId, pointId);
+
+    const least = before + 4 * BLOCK_BYTES;
+    assert.ok((await a.engine.bytesAbove(groupId, pointId)) >= least);
+    assert.ok((await b.engine.bytesAbove(groupId, pointId)) >= 4 * BLOCK_BYTES);
+    assert.ok((await a.engine.bytesAbove(groupId, undefined)) > least);
+    assert.ok((await a.engine.bytesAbove(groupId, next.pointId)) <= before);
+    assert.equal(await b.engine.bytesAbove(groupId, next.pointId), 0);
+  });
+
   test('space and groups are told', async () => {
     const { a } = both();
     const { groupId } = await servedGroup(a);

@@ -53,13 +53,18 @@ export async function putRight(groupId: GroupId, { site, mirror }: Observed): Pr
   const { app } = site;
   const session = mirror.sessionOf(groupId);
   const group = mirror.groups.get(groupId);
-  if (app === undefined || group?.ownership.holder !== site.id || session === undefined) return '';
-  const sessionId = session.id;
+  if (app === undefined || session === undefined) return '';
+  const { id: sessionId, state, pause } = session;
+  const holds = group?.ownership.holder === site.id;
+  // A destination that is paused alone is paused at both sides first, and then resumed.
+  if (!holds && state !== 'paused') return '';
   const right = {
-    paused: () => app.resumeSession({ sessionId }),
+    paused: () =>
+      pause?.bothSides === true
+        ? app.resumeSession({ sessionId })
+        : app.pauseSession({ sessionId, by: 'operator' }),
     failed_over: () => app.reprotectGroup({ groupId }),
   };
-  const state = session.state;
   try {
     const conflict = await conflictOf(app, groupId, mirror);
     if (conflict !== undefined) return await leaveOut(app, groupId, conflict);

@@ -29,7 +29,7 @@ type Ask = (app: App, question: Question, world: OperatorWorld) => Promise<unkno
 const questions: readonly (readonly [weight: number, words: string, ask: Ask])[] = [
   [9,  'protect',              protect],
   [6,  'sync',                 (app, { group }) => app.synchronizeGroup({ groupId: group.id })],
-  [1,  'pause',                onSession((app, { id }) => app.pauseSession({ sessionId: id, by: 'operator' }))],
+  [1.5,'pause',                onSession((app, { id }) => app.pauseSession({ sessionId: id, by: 'operator' }))],
   [5,  'resume',               onSession((app, { id }) => app.resumeSession({ sessionId: id }))],
   [16, 'handover',             handOver],
   [2,  'abort',                abort],
@@ -50,9 +50,11 @@ export function askSomething(world: OperatorWorld): void {
   const [, words, ask] = random.weighted(questions.map((q) => [q[0], q] as const));
   const isHolder = ({ site, mirror }: Observed): boolean =>
     groupId !== undefined && mirror.groups.get(groupId)?.ownership.holder === site.id;
-  const wanted = random.chance(0.85)
-    ? observed.filter((one) => isHolder(one) === (words !== 'failover'))
-    : observed;
+  const atEither = words === 'pause' || words === 'resume';
+  const wanted =
+    !atEither && random.chance(0.85)
+      ? observed.filter((one) => isHolder(one) === (words !== 'failover'))
+      : observed;
   const at = random.pick(wanted);
   const group = groupId && at?.mirror.groups.get(groupId);
   if (at === undefined || !group || at.site.app === undefined) return;
@@ -143,7 +145,7 @@ async function failOver(
     .pointsOf(group.id)
     .filter(({ id }) => observed.every(({ mirror }) => mirror.points.get(id)?.expiring === false));
   const older = random.chance(0.2) ? random.pick(shared) : undefined;
-  const request = { groupId: group.id, pointId: older?.id };
+  const request = { groupId: group.id, pointId: older?.id, force: random.chance(0.3) };
   const { confirmation } = await app.preflightFailover(request);
   return app.failOverGroup({ ...request, confirmation });
 }

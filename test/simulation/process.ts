@@ -76,6 +76,7 @@ export function engineOf(
     deleteGroup: (id) => locked(id, 'deleteGroup', () => engine.deleteGroup(id)),
     serve: (id, access) => locked(id, 'serve', () => engine.serve(id, access)),
     fence: (id) => locked(id, 'fence', () => engine.fence(id)),
+    bytesAbove: (id, pointId) => engine.bytesAbove(id, pointId),
     sealPoint: (id, pointId, limit) =>
       locked(id, 'sealPoint', async () => {
         const sealed = await engine.sealPoint(id, pointId, limit);

@@ -312,6 +312,16 @@ export class MemoryEngine implements Engine {
     return [...needPoint(group, pointId).content.values()].map(hashContent);
   }
 
+  async bytesAbove(groupId: GroupId, pointId: PointId | undefined): Promise<number> {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return 0;
+    const base = pointId && findPoint(group, pointId)?.content;
+    const top = group.present ?? group.points.at(-1)?.content;
+    const written = [...(top?.values() ?? []), ...(group.plane?.receiving?.content.values() ?? [])];
+    const blocks = written.map((v) => writtenSince(v, base?.get(v.volumeId)).length);
+    return blocks.reduce((sum, count) => sum + count, 0) * BLOCK_BYTES;
+  }
+
   async inspect(groupId: GroupId): Promise<GroupInspection> {
     const group = this.#groups.get(groupId);
     const plane = group?.plane;

@@ -3,6 +3,7 @@ import type { GroupId, SiteId } from '../../src/domain/ids.ts';
 import type { AppPorts } from '../../src/app/app-ports.ts';
 import { dropFork, noteFork } from '../../src/app/forks.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
+import { hearPause } from '../../src/app/pause-session.ts';
 import {
   acceptOffer,
   completePoint,
@@ -82,6 +83,7 @@ export function peerOver(from: SiteId, call: CarryMessage): PeerProtocol {
     offerGroup: (to, offer) =>
       call('offerGroup', to, offer, (ports, r) => acceptOffer(ports, from, r)),
     endSession: (to, end) => call('endSession', to, end, endSession),
+    pauseSession: (to, pause) => call('pauseSession', to, pause, hearPause),
     receivePoint: (to, receive) =>
       call('receivePoint', to, receive, (ports, r) => receivePoint(ports, from, r)),
     completePoint: (to, complete) => call('completePoint', to, complete, completePoint),

@@ -49,6 +49,8 @@ export interface SessionAnswer {
   readonly role: 'source' | 'destination';
   readonly state: string;
   readonly parkedBecause?: string;
+  readonly pause?: { readonly before: string; readonly bothSides: boolean };
+  readonly backlog?: { readonly bytes: number; readonly estimatedSeconds?: number };
   readonly rpoSeconds: number;
   readonly rpoNowSeconds?: number;
   readonly rpoMet: boolean;
@@ -114,6 +116,8 @@ export interface FailoverPreflight {
   readonly point?: PointAnswer;
   readonly pointAgeSeconds?: number;
   readonly newerPoints: number;
+  readonly incompleteBytes: number;
+  readonly setAsideBytes: number;
   readonly blockedBy: readonly string[];
   readonly warnings: readonly string[];
   readonly confirmation?: string;

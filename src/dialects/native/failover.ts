@@ -16,6 +16,12 @@ import { Reference, Uuid, Wait, known, object } from './schemas.ts';
 
 const Request = object({
   point: Type.Optional(Uuid),
+  force: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description: 'Also where it was taken away before, and is not replicated back yet.',
+    }),
+  ),
   confirmation: Type.Optional(
     Type.String({
       maxLength: 64,
@@ -30,12 +36,26 @@ const Preflight = Type.Object({
     Type.Integer({ description: 'What hosts wrote in this time is not here.' }),
   ),
   newerPoints: Type.Integer({ description: 'Points here that would become a fork.' }),
+  incompleteBytes: Type.Integer({ description: 'Known to have been sent, and not complete.' }),
+  setAsideBytes: Type.Integer({ description: 'About what that fork would hold.' }),
   blockedBy: Type.Array(Type.String()),
   warnings: Type.Array(Type.String()),
   confirmation: Type.Optional(Type.String()),
 });
 
-const Answer = Type.Object({ job: Type.Optional(Job), preflight: Type.Optional(Preflight) });
+const Loss = Type.Pick(Preflight, [
+  'pointAgeSeconds',
+  'newerPoints',
+  'incompleteBytes',
+  'setAsideBytes',
+]);
+
+const Answer = Type.Object({
+  job: Type.Optional(Job),
+  point: Type.Optional(Point),
+  loss: Type.Optional(Loss),
+  preflight: Type.Optional(Preflight),
+});
 
 export const failover: FastifyPluginAsyncTypebox<DialectOptions> = async (http, options) => {
   await http.register(failoverOf('group', groupIdOf), options);
@@ -69,12 +89,13 @@ function failoverOf(
           response: { 200: Answer, 202: Answer },
         },
       },
-      async ({ params: { owner }, body: { point, confirmation }, query }, reply) => {
+      async ({ params: { owner }, body: { point, ...body }, query }, reply) => {
         const groupId = await groupOf(app, owner);
-        const request = { groupId, pointId: point as PointId | undefined, confirmation };
+        const request = { groupId, pointId: point as PointId | undefined, ...body };
         if (query.dryRun === true) return { preflight: say(await app.preflightFailover(request)) };
-        const { jobId } = await app.failOverGroup(request);
-        return answerJob(reply, app, jobId, query.wait);
+        const taken = await app.failOverGroup(request);
+        const answer = await answerJob(reply, app, taken.jobId, query.wait);
+        return { ...answer, point: sayPoint(taken.point), loss: known(taken.loss) };
       },
     );
 

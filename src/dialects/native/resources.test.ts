@@ -104,7 +104,7 @@ test('a session is paused and resumed, and ends with or without its copy', async
   const again = await here.call('POST', '/groups/orders/session/pause');
   assert.equal(again.status, 409);
   assert.equal((again.body['reason'] as { code: string }).code, 'wrong_state');
-  assert.equal((await done(here, 'POST', '/groups/orders/session/resume'))['state'], 'resuming');
+  assert.equal((await done(here, 'POST', '/groups/orders/session/resume'))['state'], 'ok');
 
   await done(here, 'DELETE', '/groups/orders/session?discardCopy=true&wait=5');
   assert.equal((await here.call('GET', '/groups/orders/session')).status, 409);

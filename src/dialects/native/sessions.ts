@@ -42,6 +42,21 @@ export const Session = Type.Object({
   parkedBecause: Type.Optional(
     Type.String({ description: 'Why the system paused it; it tries again by itself.' }),
   ),
+  pause: Type.Optional(
+    Type.Object({
+      before: Type.Enum([...sessionStates]),
+      bothSides: Type.Boolean({ description: 'False: the other site has not been paused.' }),
+    }),
+  ),
+  backlog: Type.Optional(
+    Type.Object(
+      {
+        bytes: Type.Integer(),
+        estimatedSeconds: Type.Optional(Type.Integer()),
+      },
+      { description: 'What adds up at a source while its cycles rest; it travels as one delta.' },
+    ),
+  ),
   rpoSeconds: Type.Integer(),
   rpoNowSeconds: Type.Optional(
     Type.Integer({
@@ -89,6 +104,7 @@ export function saySessionRow(session: ReplicationSession) {
     state: session.state,
     stateSince: iso(session.stateSince),
     parkedBecause: session.parkedBecause,
+    pause: session.pause,
     rpoSeconds: session.rpoSeconds,
     bytesPerSecond: session.bytesPerSecond,
     retainedPoints: session.retainedPoints,
@@ -107,12 +123,13 @@ export function saySessionRow(session: ReplicationSession) {
 }
 
 export function saySession(session: SessionView): Static<typeof Session> {
-  const { newestPoint, link, progress } = session;
+  const { newestPoint, link, progress, backlog } = session;
   const row = saySessionRow(session);
   return known({
     ...row,
     group: { id: session.groupId, name: session.groupName },
     peer: { id: session.peerId, name: session.peerName },
+    backlog: backlog && known(backlog),
     rpoNowSeconds: session.rpoNowSeconds,
     rpoMet: session.rpoMet,
     newestPoint: newestPoint && {
@@ -336,15 +353,18 @@ function sessionsOf({ noun, groupId }: Owner): FastifyPluginAsyncTypebox<Dialect
         },
       );
 
-    command('pause', 'Stop cycles until resumed', (_group, sessionId, by) =>
+    command('pause', 'Stop cycles at both sites until resumed', (_group, sessionId, by) =>
       app.pauseSession({ sessionId, by }),
     );
-    command('resume', 'Go on with cycles', (_group, sessionId) => app.resumeSession({ sessionId }));
+    command('resume', 'Go on with cycles at both sites', (_group, sessionId) =>
+      app.resumeSession({ sessionId }),
+    );
   };
 }
 
 /** @throws Refusal `not_protected` */
 async function needSession(app: App, groupId: GroupId): Promise<SessionView> {
   const { session } = await app.showGroup(groupId);
-  return session ?? refuse({ code: 'not_protected', groupId });
+  if (session === undefined) return refuse({ code: 'not_protected', groupId });
+  return app.showSession(session.id);
 }

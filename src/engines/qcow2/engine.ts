@@ -1,3 +1,4 @@
+import { bytesAbove } from './bytes-above.ts';
 import { mkdir, statfs } from 'node:fs/promises';
 import type { GroupId } from '../../domain/ids.ts';
 import { Failure, Refusal } from '../../domain/refusal.ts';
@@ -68,6 +69,7 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
     forgetPoints: (id, pointIds, limit) => told(forgetPoints(group(id), pointIds, limit)),
     points: async (id) => (await group(id).record()).points.map(({ pointId }) => pointId),
     hashPoint: (id, pointId) => told(hashPoint(group(id), pointId)),
+    bytesAbove: (id, pointId) => told(bytesAbove(group(id), pointId)),
     inspect: (id) => told(inspect(group(id))),
     groups: () => options.records.list(),
     space: () => told(space(options.dataDirectory)),

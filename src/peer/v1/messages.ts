@@ -82,6 +82,10 @@ export const messages = {
     body: closed({ groupId: Id, sessionId: Id, epoch: Epoch, discardCopy: Type.Boolean() }),
     answer: Nothing,
   },
+  'pause-session': {
+    body: closed({ groupId: Id, sessionId: Id, epoch: Epoch, paused: Type.Boolean() }),
+    answer: Nothing,
+  },
   'receive-point': {
     body: closed({
       offer: GroupOffer,

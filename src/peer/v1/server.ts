@@ -5,6 +5,7 @@ import { beatFor, meetPeer } from '../../app/meet-peer.ts';
 import type { DataPlanes } from '../../app/meet-peer.ts';
 import { dropFork, noteFork } from '../../app/forks.ts';
 import { acceptIntroduction } from '../../app/pair-sites.ts';
+import { hearPause } from '../../app/pause-session.ts';
 import {
   acceptOffer,
   completePoint,
@@ -24,6 +25,7 @@ import type {
   CompleteRequest,
   EndSession,
   GroupOffer,
+  PauseRequest,
   PrepareHandover,
   ReceiveRequest,
   ResizeRequest,
@@ -63,6 +65,7 @@ export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, optio
   });
   answer<GroupOffer>(http, ports, 'offer-group', (from, offer) => acceptOffer(ports, from, offer));
   answer<EndSession>(http, ports, 'end-session', (_from, end) => endSession(ports, end));
+  answer<PauseRequest>(http, ports, 'pause-session', (_from, pause) => hearPause(ports, pause));
   answer<ReceiveRequest>(http, ports, 'receive-point', (from, receive) =>
     receivePoint(ports, from, receive),
   );
