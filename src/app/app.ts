@@ -2,6 +2,8 @@ import type {
   ForkId,
   GroupId,
   PointId,
+  PolicyId,
+  RuleId,
   SagaId,
   SessionId,
   SiteId,
@@ -13,6 +15,8 @@ import { abortJob } from './abort-job.ts';
 import type { AppPorts } from './app-ports.ts';
 import { recordAudit } from './audit.ts';
 import type { AuditLine } from './audit.ts';
+import { assignPolicy, unassignPolicy } from './assign-policy.ts';
+import type { AssignPolicy } from './assign-policy.ts';
 import { addVolume, createGroup, deleteGroup, removeVolume } from './change-group.ts';
 import { deleteVolume, resizeVolume } from './change-volume.ts';
 import { createVolume } from './create-volume.ts';
@@ -29,9 +33,13 @@ import { groupOfLoneVolume } from './lone-volume.ts';
 import type { LoneVolume } from './lone-volume.ts';
 import { invitePeer, joinPeer, removePeer } from './pair-sites.ts';
 import { pauseSession, resumeSession } from './pause-session.ts';
+import { changePolicy, createPolicy, deletePolicy } from './protection-policies.ts';
+import type { ChangePolicy, CreatePolicy } from './protection-policies.ts';
 import { changeSession, protectGroup, synchronizeGroup, unprotectGroup } from './protect-group.ts';
 import type { ProtectGroup, SessionSettings, UnprotectGroup } from './protect-group.ts';
 import { hashPoint } from './receive-for-peer.ts';
+import { changeRule, createRule, deleteRule } from './replication-rules.ts';
+import type { ChangeRule, CreateRule } from './replication-rules.ts';
 import { reprotectGroup } from './reprotect-group.ts';
 import { showAttachment } from './show-attachment.ts';
 import {
@@ -88,6 +96,17 @@ export function createApp(ports: AppPorts) {
     mapHost: (r: Mapping) => mapHost(ports, r),
     unmapHost: (r: Mapping) => unmapHost(ports, r),
     listHosts: () => views.listHosts(ports),
+
+    createRule: (r: CreateRule) => createRule(ports, r),
+    changeRule: (r: ChangeRule) => changeRule(ports, r),
+    deleteRule: (r: { ruleId: RuleId }) => deleteRule(ports, r),
+    listRules: () => ports.store.read((tx) => tx.rules.all()),
+    createPolicy: (r: CreatePolicy) => createPolicy(ports, r),
+    changePolicy: (r: ChangePolicy) => changePolicy(ports, r),
+    deletePolicy: (r: { policyId: PolicyId }) => deletePolicy(ports, r),
+    listPolicies: () => ports.store.read((tx) => tx.policies.all()),
+    assignPolicy: (r: AssignPolicy) => assignPolicy(ports, r),
+    unassignPolicy: (r: { groupId: GroupId; force?: boolean }) => unassignPolicy(ports, r),
 
     protectGroup: (r: ProtectGroup) => protectGroup(ports, r),
     unprotectGroup: (r: UnprotectGroup) => unprotectGroup(ports, r),

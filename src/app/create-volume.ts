@@ -110,6 +110,7 @@ export async function insertGroup(
     fencedBy: undefined,
     standsOn: undefined,
     hosts,
+    policyId: undefined,
     createdAt: now,
   });
 }

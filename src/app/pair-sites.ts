@@ -81,7 +81,8 @@ export async function acceptIntroduction(
 /**
  * Ends a pairing at this side.
  *
- * @throws Refusal `not_found`, `peer_in_use` while groups are replicated with it
+ * @throws Refusal `not_found`, `peer_in_use` while groups are replicated with it, `in_use` while a
+ *   replication rule names it
  */
 export async function removePeer(
   { store, pairing }: Pick<Deps, 'store' | 'pairing'>,
@@ -92,6 +93,10 @@ export async function removePeer(
     const sessions = await tx.sessions.where({ peerId });
     if (sessions.length > 0)
       refuse({ code: 'peer_in_use', siteId: peerId, groups: sessions.length });
+    const rule = (await tx.rules.where({ peerId }))[0];
+    if (rule !== undefined) {
+      refuse({ code: 'in_use', what: 'peer', id: peerId, by: `replication rule ${rule.name}` });
+    }
     await tx.peers.remove(peerId);
     await tx.links.remove(peerId);
   });

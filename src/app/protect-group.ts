@@ -1,5 +1,5 @@
 import { newId } from '../domain/ids.ts';
-import type { GroupId, PointId, SagaId, SessionId, SiteId } from '../domain/ids.ts';
+import type { GroupId, PointId, PolicyId, SagaId, SessionId, SiteId } from '../domain/ids.ts';
 import { requireHolder } from '../domain/ownership.ts';
 import { refuse } from '../domain/refusal.ts';
 import {
@@ -10,6 +10,7 @@ import {
   MIN_RPO_SECONDS,
 } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
+import type { Transaction } from '../ports/store.ts';
 import { needSession, sessionOf } from '../sagas/offer.ts';
 import { lockGroup } from '../sagas/operation.ts';
 import { forgetSession, protect, unprotect } from '../sagas/protect.ts';
@@ -40,48 +41,61 @@ export interface ProtectGroup extends SessionSettings {
  */
 export function protectGroup(
   { store, clock, here }: Deps,
-  { groupId, peerId, ...settings }: ProtectGroup,
+  request: ProtectGroup,
 ): Promise<Job & { readonly sessionId: SessionId }> {
-  checkSettings(settings);
-  return store.transaction(async (tx) => {
-    const group = await tx.groups.need(groupId);
-    await tx.peers.need(peerId);
-    requireHolder(groupId, group.ownership, here);
-    const existing = await sessionOf(tx, groupId);
-    if (existing !== undefined) {
-      refuse({ code: 'already_protected', groupId, sessionId: existing.id });
-    }
-    if (group.volumeIds.length === 0) {
-      refuse({
-        code: 'invalid',
-        field: 'group',
-        wanted: 'at least one volume in it',
-        seen: 'none',
-      });
-    }
-    const sagaId = newId<SagaId>();
-    const sessionId = newId<SessionId>();
-    const now = clock.now();
-    await lockGroup(tx, groupId, sagaId);
-    await tx.sessions.insert({
-      id: sessionId,
-      groupId,
-      peerId,
-      role: 'source',
-      rpoSeconds: settings.rpoSeconds,
-      bytesPerSecond: settings.bytesPerSecond ?? undefined,
-      retainedPoints: settings.retainedPoints ?? DEFAULT_RETAINED_POINTS,
-      state: 'initializing',
-      stateSince: now,
-      parkedBecause: undefined,
-      pause: undefined,
-      cycle: undefined,
-      lastCycle: undefined,
-      createdAt: now,
+  checkSettings(request);
+  return store.transaction((tx) => beginProtection(tx, { clock, here }, request));
+}
+
+/**
+ * The same in the caller's transaction, with settings that have been checked.
+ *
+ * @param assigning the policy that was assigned just now: it goes again if the saga is undone
+ */
+export async function beginProtection(
+  tx: Transaction,
+  { clock, here }: Pick<Deps, 'clock' | 'here'>,
+  { groupId, peerId, ...settings }: ProtectGroup,
+  assigning?: PolicyId,
+): Promise<Job & { readonly sessionId: SessionId }> {
+  const group = await tx.groups.need(groupId);
+  await tx.peers.need(peerId);
+  requireHolder(groupId, group.ownership, here);
+  const existing = await sessionOf(tx, groupId);
+  if (existing !== undefined) {
+    refuse({ code: 'already_protected', groupId, sessionId: existing.id });
+  }
+  if (group.volumeIds.length === 0) {
+    refuse({
+      code: 'invalid',
+      field: 'group',
+      wanted: 'at least one volume in it',
+      seen: 'none',
     });
-    await startSaga(tx, protect, { sessionId, groupId, peerId }, { sagaId, groupId, now });
-    return { sessionId, jobId: sagaId };
+  }
+  const sagaId = newId<SagaId>();
+  const sessionId = newId<SessionId>();
+  const now = clock.now();
+  await lockGroup(tx, groupId, sagaId);
+  await tx.sessions.insert({
+    id: sessionId,
+    groupId,
+    peerId,
+    role: 'source',
+    rpoSeconds: settings.rpoSeconds,
+    bytesPerSecond: settings.bytesPerSecond ?? undefined,
+    retainedPoints: settings.retainedPoints ?? DEFAULT_RETAINED_POINTS,
+    state: 'initializing',
+    stateSince: now,
+    parkedBecause: undefined,
+    pause: undefined,
+    cycle: undefined,
+    lastCycle: undefined,
+    createdAt: now,
   });
+  const input = { sessionId, groupId, peerId, assigning };
+  await startSaga(tx, protect, input, { sagaId, groupId, now });
+  return { sessionId, jobId: sagaId };
 }
 
 /**
@@ -124,21 +138,28 @@ export interface UnprotectGroup {
  */
 export function unprotectGroup(
   { store, clock, here }: Deps,
+  request: UnprotectGroup,
+): Promise<Job> {
+  return store.transaction((tx) => endProtection(tx, { clock, here }, request));
+}
+
+/** The same in the caller's transaction. */
+export async function endProtection(
+  tx: Transaction,
+  { clock, here }: Pick<Deps, 'clock' | 'here'>,
   { groupId, discardCopy, force = false }: UnprotectGroup,
 ): Promise<Job> {
-  return store.transaction(async (tx) => {
-    const { ownership } = await tx.groups.need(groupId);
-    const session = await needSession(tx, groupId);
-    const isOrphan = force && session.role === 'destination';
-    if (!isOrphan) requireHolder(groupId, ownership, here);
-    const sagaId = newId<SagaId>();
-    const now = clock.now();
-    await lockGroup(tx, groupId, sagaId);
-    await tx.sessions.change(session.id, (s) => advance(s, 'delete', now));
-    const input = { sessionId: session.id, groupId, peerId: session.peerId, discardCopy, force };
-    await startSaga(tx, isOrphan ? forgetSession : unprotect, input, { sagaId, groupId, now });
-    return { jobId: sagaId };
-  });
+  const { ownership } = await tx.groups.need(groupId);
+  const session = await needSession(tx, groupId);
+  const isOrphan = force && session.role === 'destination';
+  if (!isOrphan) requireHolder(groupId, ownership, here);
+  const sagaId = newId<SagaId>();
+  const now = clock.now();
+  await lockGroup(tx, groupId, sagaId);
+  await tx.sessions.change(session.id, (s) => advance(s, 'delete', now));
+  const input = { sessionId: session.id, groupId, peerId: session.peerId, discardCopy, force };
+  await startSaga(tx, isOrphan ? forgetSession : unprotect, input, { sagaId, groupId, now });
+  return { jobId: sagaId };
 }
 
 /**

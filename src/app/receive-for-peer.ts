@@ -24,6 +24,7 @@ import type { Transaction } from '../ports/store.ts';
 import { forgetGroup, forgetPoints } from '../sagas/members.ts';
 import { keepChainsShort } from '../sagas/forget-points.ts';
 import { needSession, sessionOf } from '../sagas/offer.ts';
+import { assign, keepPolicy } from '../sagas/policies.ts';
 import type { AppPorts } from './app-ports.ts';
 
 /**
@@ -42,6 +43,7 @@ export function acceptOffer(
     if (existing === undefined) await insertCopy(tx, offer);
     else await renewCopy(tx, existing, offer, here);
     await keepSession(tx, from, offer, clock.now());
+    await keepPolicy(tx, from, offer.groupId, offer.policy, clock.now());
     const points = bySequence(await tx.points.where({ groupId: offer.groupId }));
     return { points: points.filter((p) => !p.expiring).map((p) => p.id) };
   });
@@ -156,6 +158,7 @@ export async function endSession(
     requireEpoch(groupId, group.ownership, epoch);
     await refuseOwnOperation(tx, group);
     await tx.sessions.remove(sessionId);
+    await assign(tx, groupId, undefined);
     // A copy without a complete point is nothing, and would only keep its names taken.
     if (!discardCopy && (await tx.points.where({ groupId })).length > 0) return false;
     await forgetPoints(tx, groupId);
@@ -218,6 +221,7 @@ async function insertCopy(tx: Transaction, offer: GroupOffer): Promise<void> {
     fencedBy: undefined,
     standsOn: undefined,
     hosts,
+    policyId: undefined,
     createdAt,
   });
   await keepVolumes(tx, offer);

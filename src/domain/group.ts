@@ -1,4 +1,4 @@
-import type { GroupId, Instant, PointId, SagaId, SiteId, VolumeId } from './ids.ts';
+import type { GroupId, Instant, PointId, PolicyId, SagaId, SiteId, VolumeId } from './ids.ts';
 import type { Ownership } from './ownership.ts';
 
 /** Volumes that are cut, moved and recovered together. */
@@ -18,6 +18,8 @@ export interface Group {
   readonly standsOn: PointId | undefined;
   /** Names of the hosts that may attach, the same at both sites. */
   readonly hosts: readonly string[];
+  /** What protects it; absent: nothing, or a session of its own that no policy stands behind. */
+  readonly policyId: PolicyId | undefined;
   readonly createdAt: Instant;
 }
 

@@ -12,6 +12,8 @@ export type SagaId = Id<'saga'>;
 export type HostId = Id<'host'>;
 export type ForkId = Id<'fork'>;
 export type UserId = Id<'user'>;
+export type PolicyId = Id<'protection_policy'>;
+export type RuleId = Id<'replication_rule'>;
 
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type Instant = number;

@@ -11,6 +11,8 @@ export type Subject =
   | 'job'
   | 'fork'
   | 'user'
+  | 'protection_policy'
+  | 'replication_rule'
   | 'pairing_token';
 
 /**

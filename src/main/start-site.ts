@@ -17,6 +17,7 @@ import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { housekeeping } from '../reconcilers/housekeeping.ts';
 import { linkWatch } from '../reconcilers/link-watch.ts';
+import { policies } from '../reconcilers/policies.ts';
 import { retention } from '../reconcilers/retention.ts';
 import { scheduler } from '../reconcilers/scheduler.ts';
 import { supervisor } from '../reconcilers/supervisor.ts';
@@ -135,6 +136,7 @@ export async function startSite(
       endCalls: (peerId) => peer.endCalls(peerId),
     }),
     scheduler(ports),
+    policies(ports),
     retention(ports),
     housekeeping(ports),
   ];

@@ -3,6 +3,8 @@ import type {
   GroupId,
   Instant,
   PointId,
+  PolicyId,
+  RuleId,
   SagaId,
   SessionId,
   SiteId,
@@ -94,6 +96,8 @@ export interface GroupOffer {
   readonly ownership: Ownership;
   readonly hosts: readonly string[];
   readonly volumes: readonly OfferedVolume[];
+  /** What protects it at the source. */
+  readonly policy: OfferedPolicy | undefined;
   readonly createdAt: Instant;
   readonly session: {
     readonly id: SessionId;
@@ -110,6 +114,18 @@ export interface OfferedVolume {
   readonly serial: string;
   readonly sizeBytes: number;
   readonly createdAt: Instant;
+}
+
+export interface OfferedPolicy {
+  readonly id: PolicyId;
+  readonly name: string;
+  readonly description: string;
+  readonly rule: {
+    readonly id: RuleId;
+    readonly name: string;
+    readonly rpoSeconds: number;
+    readonly alertThresholdMinutes: number;
+  };
 }
 
 export interface OfferAnswer {

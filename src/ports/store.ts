@@ -1,4 +1,5 @@
 import type { Fork } from '../domain/fork.ts';
+import type { ProtectionPolicy, ReplicationRule } from '../domain/protection-policy.ts';
 import type { Group } from '../domain/group.ts';
 import type { Host } from '../domain/host.ts';
 import type { Instant } from '../domain/ids.ts';
@@ -45,6 +46,8 @@ export interface Transaction {
   readonly sessions: Collection<ReplicationSession>;
   readonly forks: Collection<Fork>;
   readonly hosts: Collection<Host>;
+  readonly policies: Collection<ProtectionPolicy>;
+  readonly rules: Collection<ReplicationRule>;
   readonly sagas: Collection<SagaRecord>;
   readonly users: Collection<User>;
   readonly tokens: Collection<Token>;

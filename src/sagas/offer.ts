@@ -3,6 +3,7 @@ import { refuse } from '../domain/refusal.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
 import type { GroupOffer } from '../ports/peer.ts';
 import type { Transaction } from '../ports/store.ts';
+import { offeredPolicy } from './policies.ts';
 
 /** The one session of a group. */
 export async function sessionOf(
@@ -27,6 +28,7 @@ export async function offerOf(tx: Transaction, session: ReplicationSession): Pro
     implicit: group.implicit,
     ownership: group.ownership,
     hosts: group.hosts,
+    policy: await offeredPolicy(tx, group),
     createdAt: group.createdAt,
     volumes: volumes
       .filter((v) => v.state === 'ready')

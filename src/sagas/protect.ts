@@ -1,18 +1,23 @@
 /** Begins a group's replication: the destination gets the group's copy, then cycles start. */
-import type { GroupId, SessionId, SiteId } from '../domain/ids.ts';
+import type { GroupId, PolicyId, SessionId, SiteId } from '../domain/ids.ts';
 import { offerOf } from './offer.ts';
 import { ignoringRefusals, settleCycle, unlockGroup } from './operation.ts';
+import { assign } from './policies.ts';
 import { saga } from './saga.ts';
 
 export interface Protect {
   readonly sessionId: SessionId;
   readonly groupId: GroupId;
   readonly peerId: SiteId;
+  /** It begins because somebody assigned this policy, who hears if it does not work. */
+  readonly assigning?: PolicyId | undefined;
 }
 
 export const protect = saga<Protect>('protect')
-  .ifUndone(async (tx, { sessionId, groupId }, { sagaId }) => {
+  .ifUndone(async (tx, { sessionId, groupId, assigning }, { sagaId }) => {
     await tx.sessions.remove(sessionId);
+    const { policyId } = await tx.groups.need(groupId);
+    if (assigning !== undefined && policyId === assigning) await assign(tx, groupId, undefined);
     await unlockGroup(tx, groupId, sagaId);
   })
   .step('offer', {
@@ -63,7 +68,10 @@ export const unprotect = saga<Unprotect>('unprotect')
     },
   })
   .commit('end-here', async (tx, s, { 'end-there': { overtaken } }, { sagaId }) => {
-    if (!overtaken) await tx.sessions.remove(s.sessionId);
+    if (!overtaken) {
+      await tx.sessions.remove(s.sessionId);
+      await assign(tx, s.groupId, undefined);
+    }
     await unlockGroup(tx, s.groupId, sagaId);
   });
 
@@ -73,5 +81,6 @@ export const forgetSession = saga<Unprotect>('forget-session')
   .step('drop-receiving', { do: ({ engine }, { groupId }) => engine.abandonPoint(groupId) })
   .commit('end-here', async (tx, { sessionId, groupId }, _done, { sagaId }) => {
     await tx.sessions.remove(sessionId);
+    await assign(tx, groupId, undefined);
     await unlockGroup(tx, groupId, sagaId);
   });

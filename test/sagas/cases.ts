@@ -107,6 +107,22 @@ async function setAside({ paris }: MemoryPair): Promise<SagaId> {
   return operation;
 }
 
+/** A policy of Paris's that replicates to Lyon. */
+async function gold({ paris, lyon }: MemoryPair): Promise<void> {
+  const rule = { name: 'half-minute', peerId: lyon.id, rpoSeconds: 30 };
+  const { id: ruleId } = await paris.app.createRule(rule);
+  await paris.app.createPolicy({ name: 'gold', ruleId });
+}
+
+async function assignGold({ app }: MemorySite): Promise<SagaId> {
+  const [groups, [policy]] = await Promise.all([app.listGroups(), app.listPolicies()]);
+  const group = groups.find(({ name }) => name === 'orders');
+  assert.ok(group && policy);
+  const job = await app.assignPolicy({ groupId: group.id, policyId: policy.id });
+  assert.ok(job, 'a replication begins');
+  return job.jobId;
+}
+
 const jobOf = async (job: Promise<{ readonly jobId: SagaId }>): Promise<SagaId> =>
   (await job).jobId;
 
@@ -253,6 +269,33 @@ export const cases: readonly SagaCase[] = [
     start: async ({ paris, lyon }) => {
       const groupId = await groupNamed(paris, 'orders');
       return jobOf(paris.app.protectGroup({ groupId, peerId: lyon.id, rpoSeconds: 30 }));
+    },
+  },
+  {
+    kind: 'protect',
+    name: 'by a policy',
+    at: 'paris',
+    prepare: async (pair) => {
+      await orders(pair);
+      await gold(pair);
+    },
+    start: async ({ paris }) => assignGold(paris),
+  },
+  {
+    kind: 'unprotect',
+    name: 'with the policy that protected it',
+    at: 'paris',
+    prepare: async (pair) => {
+      const { paris } = pair;
+      await orders(pair);
+      await gold(pair);
+      assert.equal((await paris.ended(await assignGold(paris))).state, 'done');
+      await sync(paris);
+    },
+    start: async ({ paris }) => {
+      const job = await paris.app.unassignPolicy({ groupId: await groupNamed(paris, 'orders') });
+      assert.ok(job, 'a session ends');
+      return job.jobId;
     },
   },
   ...[true, false].map((discardCopy): SagaCase => ({

@@ -15,6 +15,7 @@ export interface SitePicture {
   readonly sessions: readonly SessionPicture[];
   readonly points: readonly string[];
   readonly forks: readonly string[];
+  readonly policies: readonly string[];
   readonly held: readonly HeldPicture[];
 }
 
@@ -22,6 +23,7 @@ interface GroupPicture {
   readonly name: string;
   readonly volumes: readonly string[];
   readonly hosts: readonly string[];
+  readonly policy: string | undefined;
   readonly holder: string;
   readonly epoch: number;
   readonly forced: boolean;
@@ -62,6 +64,8 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
     const groups = await tx.groups.all();
     const points = await tx.points.all();
     const volumes = await tx.volumes.all();
+    const policies = await tx.policies.all();
+    const rules = await tx.rules.all();
     const nameOf = (id: GroupId): string => groups.find((g) => g.id === id)?.name ?? 'unknown';
     const sequenceOf = (id: PointId): number | string =>
       points.find((p) => p.id === id)?.sequence ?? 'unknown';
@@ -70,6 +74,7 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
         name: group.name,
         volumes: group.volumeIds.map((id) => volumes.find((v) => v.id === id)?.name ?? 'unknown'),
         hosts: group.hosts,
+        policy: policies.find((p) => p.id === group.policyId)?.name,
         holder: nameOfSite(group.ownership.holder),
         epoch: group.ownership.epoch,
         forced: group.ownership.forced,
@@ -85,6 +90,9 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
           p.volumes.map((v) => `${v.name}:${v.sizeBytes}`).join(','),
       ),
       forks: (await tx.forks.all()).map((f) => `${nameOf(f.groupId)} ${f.origin}`),
+      policies: [...policies, ...rules].map(
+        ({ name, replicaOf }) => `${name}${replicaOf === undefined ? '' : ' of the other site'}`,
+      ),
       held: inspections
         .map((seen) => ({
           group: nameOf(seen.groupId),

@@ -1,6 +1,7 @@
 import type { App } from '../../app/app.ts';
 import type { Group } from '../../domain/group.ts';
 import type { Host } from '../../domain/host.ts';
+import type { ProtectionPolicy, ReplicationRule } from '../../domain/protection-policy.ts';
 import type { RecoveryPoint } from '../../domain/recovery-point.ts';
 import type { ReplicationSession } from '../../domain/replication-session.ts';
 import type { SagaRecord } from '../../domain/saga-record.ts';
@@ -137,6 +138,8 @@ const kinds: { readonly [C in Event['collection']]?: readonly [string, (row: nev
         peerId: row.peerId,
       }),
     ],
+    policies: ['policy', (row: ProtectionPolicy) => ({ ...row, createdAt: iso(row.createdAt) })],
+    rules: ['rule', (row: ReplicationRule) => ({ ...row, createdAt: iso(row.createdAt) })],
     hosts: ['host', (row: Host) => sayHost(row)],
     sagas: ['job', (row: SagaRecord) => sayJob(row)],
     peers: ['peer', (row: Peer) => sayPeerRow(row)],

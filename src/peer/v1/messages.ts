@@ -37,6 +37,18 @@ const OfferedVolume = closed({
   createdAt: Instant,
 });
 
+const OfferedPolicy = closed({
+  id: Id,
+  name: Name,
+  description: Type.String({ maxLength: 256 }),
+  rule: closed({
+    id: Id,
+    name: Name,
+    rpoSeconds: Type.Integer({ minimum: 1 }),
+    alertThresholdMinutes: Type.Integer({ minimum: 0 }),
+  }),
+});
+
 const GroupOffer = closed({
   groupId: Id,
   name: Name,
@@ -44,6 +56,7 @@ const GroupOffer = closed({
   ownership: Ownership,
   hosts: Type.Array(Name),
   volumes: Type.Array(OfferedVolume),
+  policy: Type.Optional(OfferedPolicy),
   createdAt: Instant,
   session: closed({
     id: Id,

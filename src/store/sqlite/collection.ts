@@ -22,6 +22,8 @@ const subjects: { readonly [N in CollectionName]: Subject } = {
   sessions: 'replication_session',
   forks: 'fork',
   hosts: 'host',
+  policies: 'protection_policy',
+  rules: 'replication_rule',
   sagas: 'job',
   users: 'user',
   tokens: 'user',

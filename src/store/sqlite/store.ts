@@ -114,6 +114,8 @@ function collections(database: DatabaseSync, emit: Emit): Transaction {
     sessions: collection(database, 'sessions', 'sessions', emit),
     forks: collection(database, 'forks', 'forks', emit),
     hosts: collection(database, 'hosts', 'hosts', emit),
+    policies: collection(database, 'policies', 'policies', emit),
+    rules: collection(database, 'rules', 'rules', emit),
     sagas: collection(database, 'sagas', 'sagas', emit),
     users: collection(database, 'users', 'users', silent),
     tokens: collection(database, 'tokens', 'tokens', silent),
