@@ -11,6 +11,7 @@ export type SessionId = Id<'replication_session'>;
 export type SagaId = Id<'saga'>;
 export type HostId = Id<'host'>;
 export type ForkId = Id<'fork'>;
+export type CopyId = Id<'copy'>;
 export type UserId = Id<'user'>;
 export type PolicyId = Id<'protection_policy'>;
 export type RuleId = Id<'replication_rule'>;

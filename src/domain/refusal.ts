@@ -10,6 +10,7 @@ export type Subject =
   | 'host'
   | 'job'
   | 'fork'
+  | 'copy'
   | 'user'
   | 'protection_policy'
   | 'replication_rule'

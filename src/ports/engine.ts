@@ -1,4 +1,6 @@
 import type { ForkId, GroupId, Instant, PointId, SiteId, VolumeId } from '../domain/ids.ts';
+import type { ComparisonEngine } from './engine-comparison.ts';
+import type { CopyEngine, CopyInspection } from './engine-copies.ts';
 
 /**
  * The data plane in our words: groups, points, deltas, exports, forks. How an adapter keeps
@@ -15,7 +17,7 @@ import type { ForkId, GroupId, Instant, PointId, SiteId, VolumeId } from '../dom
  * any instant, and then ends as the first would have. Calls for one group wait for each other
  * where they must. A `Failure` means the world did not work; what was there before is kept.
  */
-export interface Engine {
+export interface Engine extends CopyEngine, ComparisonEngine {
   /**
    * Gives a group a volume that reads as zeros, as part of its present. The first one makes the
    * group known. Serving goes on undisturbed; the export appears with the next `serve`.
@@ -24,7 +26,11 @@ export interface Engine {
    */
   createVolume(groupId: GroupId, volume: VolumeSpec): Promise<void>;
 
-  /** Removes a volume with all its bytes, points' parts included. Its export closes first. */
+  /**
+   * Removes a volume with all its bytes, points' and forks' parts included. Its export closes first.
+   *
+   * @throws Refusal `in_use` — a copy shows a part of it
+   */
   deleteVolume(groupId: GroupId, volumeId: VolumeId): Promise<void>;
 
   /**
@@ -39,11 +45,12 @@ export interface Engine {
    * Moves a volume with its bytes to another group's present. Its export closes, and opens at the
    * other group's address with the next `serve` of that group. Its points stay behind and go.
    *
-   * @throws Refusal `in_use` — a fork of the group holds a part of it
+   * @throws Refusal `in_use` — a fork or a copy of the group holds a part of it, or the other group
+   *   still keeps points that have one
    */
   moveVolume(volumeId: VolumeId, from: GroupId, to: GroupId): Promise<void>;
 
-  /** Ends the group's data plane and removes all its bytes, forks included. */
+  /** Ends the group's data planes and removes all its bytes, forks and copies included. */
   deleteGroup(groupId: GroupId): Promise<void>;
 
   /**
@@ -91,6 +98,22 @@ export interface Engine {
   cancelSend(groupId: GroupId): Promise<void>;
 
   /**
+   * Changes the limit of the send that is under way, which goes on undisturbed. Does nothing when
+   * none is; the next send brings its own.
+   *
+   * @param bytesPerSecond undefined: no limit but the link's
+   */
+  limitSend(groupId: GroupId, bytesPerSecond: number | undefined): Promise<void>;
+
+  /**
+   * One limit for all sends to a peer together, those included that are under way: each gets an equal
+   * part of it, and no more than its own limit. Holds until the next call or the end of this process.
+   *
+   * @param bytesPerSecond undefined: no limit
+   */
+  limitLink(peerId: SiteId, bytesPerSecond: number | undefined): Promise<void>;
+
+  /**
    * Opens a place for a point of the peer's, on top of `basePointId`, to the peer only. A repeat
    * with the same point returns the same place, with the same instance while its data plane
    * lives. A place for another point is given up first. Of a point that is complete it is the
@@ -116,26 +139,36 @@ export interface Engine {
    * Gives the group a present that stands on the point. Later points are set aside with `demote`
    * first; the newest one is the usual case. Does nothing when there is such a present.
    *
+   * @param volumeIds the volumes that are the group's now: one that has left it since the point stays
+   *   a part of the point and does not come back. Absent: all of the point
    * @throws Refusal `point_missing`
    */
-  promote(groupId: GroupId, pointId: PointId): Promise<void>;
+  promote(groupId: GroupId, pointId: PointId, volumeIds?: readonly VolumeId[]): Promise<void>;
 
   /**
    * Takes the group back to a point and closes it: no present is left. What was written or sealed
    * after the point becomes the fork `forkId`; when there is nothing, no fork comes into being.
+   *
+   * Other forks, and copies, keep their content whatever they stand on.
    *
    * @returns the fork, or undefined when nothing stood above the point
    * @throws Refusal `point_missing`
    */
   demote(groupId: GroupId, pointId: PointId, forkId: ForkId): Promise<Fork | undefined>;
 
-  /** Removes a fork and its bytes. */
+  /**
+   * Removes a fork, and its bytes except for those that another fork has, too. Does nothing when
+   * there is no such fork.
+   *
+   * @throws Refusal `in_use` — a copy shows it
+   */
   discardFork(groupId: GroupId, forkId: ForkId): Promise<void>;
 
   /**
    * Lets go of points: their bytes are merged into their neighbours, other points and the present
-   * keep their content. Points beneath a fork are kept and reported. Hosts go on; the work is
-   * limited to `bytesPerSecond`. A call without points goes on with what an earlier one left.
+   * keep their content. Points that a fork or a copy stands on are kept and reported. Hosts go on;
+   * the work is limited to `bytesPerSecond`. A call without points goes on with what an earlier one
+   * left.
    */
   forgetPoints(
     groupId: GroupId,
@@ -252,6 +285,10 @@ export interface Fork {
   readonly forkId: ForkId;
   readonly basePointId: PointId;
   readonly allocatedBytes: number;
+  /** As they were last. */
+  readonly volumes: readonly VolumeSpec[];
+  /** Those above the base, oldest first. */
+  readonly pointIds: readonly PointId[];
 }
 
 export interface MergeLimit {
@@ -262,7 +299,7 @@ export interface MergeLimit {
 
 export interface ForgottenPoints {
   readonly forgotten: readonly PointId[];
-  /** Kept because a fork stands on them. */
+  /** Kept because a fork or a copy stands on them. */
   readonly kept: readonly PointId[];
 }
 
@@ -288,6 +325,7 @@ export interface GroupInspection {
   readonly sendingTo: { readonly host: string; readonly port: number } | undefined;
   readonly volumes: readonly VolumeInspection[];
   readonly forks: readonly Fork[];
+  readonly copies: readonly CopyInspection[];
 }
 
 export interface VolumeInspection {

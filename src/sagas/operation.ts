@@ -54,9 +54,10 @@ export function serveGroup(ports: Doors, groupId: GroupId): Promise<void> {
 /** The same, and where the group has no present yet it gets one, on the point where it begins. */
 export function openGroup(ports: Doors, groupId: GroupId): Promise<void> {
   const { engine } = ports;
-  return open(ports, groupId, async ({ standsOn }) => {
+  return open(ports, groupId, async ({ standsOn, volumeIds }) => {
     if (standsOn === undefined || (await engine.inspect(groupId)).hasPresent) return;
-    await engine.promote(groupId, standsOn);
+    // A volume that has left the group since the point is somewhere else by now.
+    await engine.promote(groupId, standsOn, volumeIds);
   });
 }
 

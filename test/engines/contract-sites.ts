@@ -1,4 +1,4 @@
-import type { GroupId, SiteId } from '../../src/domain/ids.ts';
+import type { CopyId, GroupId, SiteId } from '../../src/domain/ids.ts';
 import type { Engine, ServedGroup } from '../../src/ports/engine.ts';
 
 /** What the engine's contract needs of an adapter: two sites, and a way to be host or fate. */
@@ -18,6 +18,8 @@ export interface ContractSite {
   restartControl(): Promise<void>;
   /** The group's data plane ends as in a power cut. */
   killDataPlane(groupId: GroupId): Promise<void>;
+  /** The same of a copy's. */
+  killCopy(groupId: GroupId, copyId: CopyId): Promise<void>;
   /** Attaches as that host, with a certificate of this site. */
   attach(
     served: Pick<ServedGroup, 'host' | 'port'>,

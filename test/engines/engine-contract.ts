@@ -5,9 +5,14 @@ import { forgettingContract, pointsContract } from './contract-points.ts';
 import { presentsContract } from './contract-presents.ts';
 import { rolesContract } from './contract-roles.ts';
 import { sendsContract } from './contract-sends.ts';
-import type { ContractSites } from './contract-sites.ts';
+import type { BothSites, ContractSites } from './contract-sites.ts';
 
-export function engineContract(name: string, open: () => Promise<ContractSites>): void {
+/** @param more parts that not every engine keeps yet */
+export function engineContract(
+  name: string,
+  open: () => Promise<ContractSites>,
+  more: readonly ((both: BothSites) => void)[] = [],
+): void {
   describe(`engine contract: ${name}`, () => {
     let sites: ContractSites | undefined;
     before(async () => (sites = await open()));
@@ -21,5 +26,6 @@ export function engineContract(name: string, open: () => Promise<ContractSites>)
     sendsContract(both);
     rolesContract(both);
     forgettingContract(both);
+    for (const part of more) part(both);
   });
 }

@@ -21,6 +21,7 @@ function memorySite(host: string, network: MemoryNetwork): ContractSite {
     engine,
     restartControl: () => Promise.resolve(),
     killDataPlane: async (groupId) => engine.crashDataPlane(groupId),
+    killCopy: async (groupId, copyId) => engine.crashCopy(groupId, copyId),
     attach: async (served, exportName, hostName) => {
       if (served.host !== host) throw new Error(`${served.host} is another site`);
       const { sizeBytes, ended, read, write, leave } = engine.attach(

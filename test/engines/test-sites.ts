@@ -179,6 +179,13 @@ function testSite({
       process.kill(pid, 'SIGKILL');
       await processEnd(pid);
     },
+    async killCopy(groupId, copyId) {
+      const { copies } = await engine.inspect(groupId);
+      const pid = copies.find((copy) => copy.copyId === copyId)?.pid;
+      if (pid === undefined) throw new Error(`no daemon of copy ${copyId} to kill`);
+      process.kill(pid, 'SIGKILL');
+      await processEnd(pid);
+    },
     async attach(at, exportName, hostName) {
       const host = await issueHostCertificate(authority, { hostName });
       return connectNbd({

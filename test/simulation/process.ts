@@ -93,15 +93,35 @@ export function engineOf(
       await some();
       return sent;
     },
+    sendDifference: async (request, { onProgress, signal }) => {
+      signal.throwIfAborted();
+      await turnsOf(request.groupId).take(some);
+      const sent = await engine.sendDifference(request, {
+        onProgress: onlyAlive(life, onProgress),
+        signal,
+      });
+      await some();
+      return sent;
+    },
     cancelSend: (id) => locked(id, 'cancelSend', () => engine.cancelSend(id)),
     receivePoint: (request) =>
       locked(request.groupId, 'receivePoint', () => engine.receivePoint(request)),
     completePoint: (id, pointId) =>
       locked(id, 'completePoint', () => engine.completePoint(id, pointId)),
     abandonPoint: (id) => locked(id, 'abandonPoint', () => engine.abandonPoint(id)),
-    promote: (id, pointId) => locked(id, 'promote', () => engine.promote(id, pointId)),
+    limitSend: (id, limit) => carryOut('limitSend', () => engine.limitSend(id, limit)),
+    limitLink: (peerId, limit) => carryOut('limitLink', () => engine.limitLink(peerId, limit)),
+    promote: (id, pointId, volumeIds) =>
+      locked(id, 'promote', () => engine.promote(id, pointId, volumeIds)),
     demote: (id, pointId, forkId) => locked(id, 'demote', () => engine.demote(id, pointId, forkId)),
     discardFork: (id, forkId) => locked(id, 'discardFork', () => engine.discardFork(id, forkId)),
+    openCopy: (request) => locked(request.groupId, 'openCopy', () => engine.openCopy(request)),
+    closeCopy: (id, copyId) => locked(id, 'closeCopy', () => engine.closeCopy(id, copyId)),
+    discardCopy: (id, copyId) => locked(id, 'discardCopy', () => engine.discardCopy(id, copyId)),
+    keepCopy: (id, copyId, forkId) =>
+      locked(id, 'keepCopy', () => engine.keepCopy(id, copyId, forkId)),
+    adoptFork: (request) => locked(request.groupId, 'adoptFork', () => engine.adoptFork(request)),
+    digestRanges: (request) => carryOut('digestRanges', () => engine.digestRanges(request)),
     forgetPoints: (id, pointIds, limit) =>
       locked(id, 'forgetPoints', () => engine.forgetPoints(id, pointIds, limit)),
     hashPoint: (id, pointId) => carryOut('hashPoint', () => engine.hashPoint(id, pointId)),

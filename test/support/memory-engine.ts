@@ -1,6 +1,13 @@
-import type { GroupId, PointId, SiteId, VolumeId } from '../../src/domain/ids.ts';
+import type { CopyId, ForkId, GroupId, PointId, SiteId, VolumeId } from '../../src/domain/ids.ts';
 import { Failure, refuse } from '../../src/domain/refusal.ts';
 import type { Clock } from '../../src/ports/clock.ts';
+import type {
+  DigestRanges,
+  RangeDigests,
+  SendDifference,
+  SentDifference,
+} from '../../src/ports/engine-comparison.ts';
+import type { AdoptFork, AdoptedFork, CopyOf, OpenCopy } from '../../src/ports/engine-copies.ts';
 import type {
   Engine,
   Fork,
@@ -18,14 +25,26 @@ import type {
   VolumeHash,
   VolumeSpec,
 } from '../../src/ports/engine.ts';
-import { findPoint } from './memory-group.ts';
-import type { DataPlane, MemoryGroup, MemoryPoint } from './memory-group.ts';
+import {
+  adopt,
+  adopted,
+  forkOf,
+  inspectCopy,
+  keepCopy,
+  refuseHeld,
+  requireSame,
+  requireVolumes,
+  setAside,
+  shown,
+} from './memory-copies.ts';
+import { digestRanges, sendDifferenceOverMemory } from './memory-difference.ts';
+import { findPoint, needFork, needPoint, specOf } from './memory-group.ts';
+import type { DataPlane, MemoryCopy, MemoryGroup, MemoryPoint } from './memory-group.ts';
 import type { MemoryNetwork } from './memory-network.ts';
 import { sendOverMemory } from './memory-send.ts';
 import {
   BLOCK_BYTES,
   allocatedBytes,
-  differs,
   emptyContent,
   hashContent,
   withBlock,
@@ -53,10 +72,19 @@ export interface MemoryHost {
 }
 
 interface Attached {
-  readonly groupId: GroupId;
+  readonly at: GroupId | CopyId;
   readonly id: VolumeId;
   readonly hostName: string;
   readonly part: () => void;
+}
+
+/** Something that serves volumes at a port. */
+interface Door {
+  readonly at: GroupId | CopyId;
+  readonly hosts: readonly string[];
+  readonly volumes: readonly VolumeContent[];
+  readonly read: (volumeId: VolumeId, block: number) => Uint8Array;
+  readonly write: (volumeId: VolumeId, block: number, bytes: Uint8Array) => void;
 }
 
 const FIRST_PORT = 10_900;
@@ -91,6 +119,11 @@ export class MemoryEngine implements Engine {
   async deleteVolume(groupId: GroupId, volumeId: VolumeId): Promise<void> {
     const group = this.#groups.get(groupId);
     if (group === undefined) return;
+    refuseHeld(group, volumeId, { unlessFork: true });
+    this.#dropVolume(group, volumeId);
+  }
+
+  #dropVolume(group: MemoryGroup, volumeId: VolumeId): void {
     group.present?.delete(volumeId);
     group.points = group.points.map((point) => withoutVolume(point, volumeId));
     group.forks = group.forks.map((fork) => ({
@@ -99,7 +132,7 @@ export class MemoryEngine implements Engine {
       points: fork.points.map((point) => withoutVolume(point, volumeId)),
     }));
     closeExport(group, volumeId);
-    this.#part(groupId, ({ id }) => id === volumeId);
+    this.#part(group.id, ({ id }) => id === volumeId);
   }
 
   async resizeVolume(groupId: GroupId, volumeId: VolumeId, sizeBytes: number): Promise<void> {
@@ -118,19 +151,29 @@ export class MemoryEngine implements Engine {
     const source = this.#groups.get(from);
     const destination = this.#groups.get(to) ?? this.#newGroup(to);
     const volume = source?.present?.get(volumeId);
-    if (volume === undefined) {
+    if (source === undefined || volume === undefined) {
       if (destination.present?.has(volumeId) === true) return;
       throw new Failure(`volume ${volumeId} is in neither group ${from} nor ${to}`);
     }
     if (destination.present === undefined && destination.points.length > 0) throw noPresent(to);
+    refuseHeld(source, volumeId);
+    refuseHeld(destination, volumeId);
+    const keeper = destination.points.find(({ content }) => content.has(volumeId));
+    if (keeper !== undefined) {
+      const by = `recovery point ${keeper.sealed.pointId} of group ${to}`;
+      refuse({ code: 'in_use', what: 'volume', id: volumeId, by });
+    }
     destination.present ??= new Map();
     destination.present.set(volumeId, volume);
-    await this.deleteVolume(from, volumeId);
+    this.#dropVolume(source, volumeId);
   }
 
   async deleteGroup(groupId: GroupId): Promise<void> {
     this.#groups.get(groupId)?.plane?.sending?.cancel.abort();
     this.#part(groupId, () => true);
+    for (const { copyId } of this.#groups.get(groupId)?.copies ?? []) {
+      await this.discardCopy(groupId, copyId);
+    }
     this.#groups.delete(groupId);
   }
 
@@ -197,7 +240,10 @@ export class MemoryEngine implements Engine {
   async cancelSend(groupId: GroupId): Promise<void> {
     const group = this.#groups.get(groupId);
     group?.plane?.sending?.cancel.abort(new Failure(`group ${groupId}: the send was ended`));
-    if (group !== undefined) group.sent = undefined;
+    if (group !== undefined) {
+      group.sent = undefined;
+      group.sentDifference = undefined;
+    }
     if (group?.plane !== undefined) group.plane.sending = undefined;
   }
 
@@ -217,8 +263,9 @@ export class MemoryEngine implements Engine {
     if (!isSamePlace(plane.receiving?.request, request)) {
       this.#needRoom();
       const content = volumes.map((spec): [VolumeId, VolumeContent] => {
-        const blocks = base?.content.get(spec.volumeId)?.blocks ?? new Map<number, Uint8Array>();
-        return [spec.volumeId, { ...spec, blocks }];
+        const before = base?.content.get(spec.volumeId)?.blocks ?? new Map<number, Uint8Array>();
+        const inside = [...before].filter(([block]) => block * BLOCK_BYTES < spec.sizeBytes);
+        return [spec.volumeId, { ...spec, blocks: new Map(inside) }];
       });
       this.#places += 1;
       const instance = `${plane.instance}/${this.#places}`;
@@ -246,7 +293,11 @@ export class MemoryEngine implements Engine {
     if (plane !== undefined) plane.receiving = undefined;
   }
 
-  async promote(groupId: GroupId, pointId: PointId): Promise<void> {
+  async promote(
+    groupId: GroupId,
+    pointId: PointId,
+    volumeIds?: readonly VolumeId[],
+  ): Promise<void> {
     const group = this.#groups.get(groupId);
     if (group?.present !== undefined) return;
     if (group === undefined) return refuse({ code: 'point_missing', groupId, pointId });
@@ -255,7 +306,8 @@ export class MemoryEngine implements Engine {
       throw new Failure(`group ${groupId}: points after ${pointId} must be set aside first`);
     }
     if (group.plane !== undefined) group.plane.receiving = undefined;
-    group.present = new Map(content);
+    const members = [...content].filter(([id]) => volumeIds?.includes(id) ?? true);
+    group.present = new Map(members);
   }
 
   async demote(
@@ -265,35 +317,110 @@ export class MemoryEngine implements Engine {
   ): Promise<Fork | undefined> {
     const group = this.#groups.get(groupId);
     if (group === undefined) return refuse({ code: 'point_missing', groupId, pointId });
-    const { content: base } = needPoint(group, pointId);
-    const isPoint = group.points.at(-1)?.sealed.pointId === pointId;
-    if (isPoint && group.present === undefined) {
-      return this.#forks(group).find((fork) => fork.forkId === forkId);
-    }
+    const point = needPoint(group, pointId);
+    const done = group.forks.find((fork) => fork.forkId === forkId);
+    if (done !== undefined) return forkOf(group, done);
+    if (group.points.at(-1) === point && group.present === undefined) return undefined;
     await this.fence(groupId);
     await this.cancelSend(groupId);
-    const index = group.points.findIndex(({ sealed }) => sealed.pointId === pointId);
-    const later = group.points.slice(index + 1);
-    const top = group.present ?? later.at(-1)?.content;
-    if (top !== undefined && (later.length > 0 || differs(top, base))) {
-      const content = new Map(top);
-      const written = [...top.values()].flatMap((v) => writtenSince(v, base.get(v.volumeId)));
-      const fork = { forkId, basePointId: pointId, content, points: later };
-      group.forks = [...group.forks, { ...fork, allocatedBytes: written.length * BLOCK_BYTES }];
-    }
-    group.points = group.points.slice(0, index + 1);
-    group.present = undefined;
+    setAside(group, point, forkId);
     return this.#forks(group).find((fork) => fork.forkId === forkId);
   }
 
   async discardFork(groupId: GroupId, forkId: Fork['forkId']): Promise<void> {
     const group = this.#groups.get(groupId);
-    if (group !== undefined) group.forks = group.forks.filter((fork) => fork.forkId !== forkId);
+    if (group === undefined) return;
+    const copy = group.copies.find(({ of }) => 'forkId' in of && of.forkId === forkId);
+    if (copy !== undefined) {
+      refuse({ code: 'in_use', what: 'fork', id: forkId, by: `copy ${copy.copyId}` });
+    }
+    group.forks = group.forks.filter((fork) => fork.forkId !== forkId);
+  }
+
+  async openCopy({ groupId, copyId, of, writable, access }: OpenCopy): Promise<ServedGroup> {
+    const group = this.#groups.get(groupId) ?? refuseMissing(groupId, of);
+    const known = group.copies.find((one) => one.copyId === copyId);
+    if (known === undefined) this.#needRoom();
+    else requireSame(known, { groupId, copyId, of, writable, access });
+    const { port, plane } = known ?? { port: this.#freePort(), plane: undefined };
+    if (plane?.hung === true) throw new Failure(`copy ${copyId}: the data plane hangs`);
+    const made = known ?? { ...shown(group, of), base: shown(group, of).content };
+    const { hosts } = access;
+    const opened = { ...made, copyId, of, writable, hosts, port, plane: { hung: false } };
+    group.copies = [...group.copies.filter((one) => one !== known), opened];
+    this.#part(copyId, ({ hostName }) => !hosts.includes(hostName));
+    const exports = [...opened.content.values()].map(({ volumeId, name }) => ({
+      volumeId,
+      exportName: name,
+    }));
+    return { host: this.#options.host, port, exports };
+  }
+
+  async closeCopy(groupId: GroupId, copyId: CopyId): Promise<void> {
+    this.#changeCopy(groupId, copyId, (copy) => ({ ...copy, plane: undefined }));
+    this.#part(copyId, () => true);
+  }
+
+  async discardCopy(groupId: GroupId, copyId: CopyId): Promise<void> {
+    this.#changeCopy(groupId, copyId, () => undefined);
+    this.#part(copyId, () => true);
+  }
+
+  async keepCopy(groupId: GroupId, copyId: CopyId, forkId: ForkId): Promise<Fork> {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return refuse({ code: 'not_found', what: 'copy', id: copyId });
+    const fork = keepCopy(group, copyId, forkId);
+    this.#part(copyId, () => true);
+    return fork;
+  }
+
+  async adoptFork(request: AdoptFork): Promise<AdoptedFork> {
+    const { groupId, forkId, volumeIds } = request;
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return refuse({ code: 'not_found', what: 'fork', id: forkId });
+    if (group.adopted?.forkId === forkId) return adopted(group, group.adopted);
+    requireVolumes(needFork(group, forkId), volumeIds);
+    await this.fence(groupId);
+    await this.cancelSend(groupId);
+    if (group.plane !== undefined) group.plane.receiving = undefined;
+    return adopt(group, request);
+  }
+
+  async digestRanges(request: DigestRanges): Promise<RangeDigests> {
+    const { groupId, pointId } = request;
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return refuse({ code: 'point_missing', groupId, pointId });
+    return digestRanges(needPoint(group, pointId), request);
+  }
+
+  async sendDifference(request: SendDifference, watch: SendWatch): Promise<SentDifference> {
+    const group = this.#need(request.groupId);
+    const { pointId, target } = request;
+    const { network, beforeBlock } = this.#options;
+    const before = group.sentDifference;
+    const isSent = before?.pointId === pointId && before.targetInstance === target.instance;
+    if (isSent) return before.result;
+    const result = await sendDifferenceOverMemory(this.#start(group), request, watch, {
+      network,
+      point: needPoint(group, pointId),
+      ...(beforeBlock && { beforeBlock }),
+    });
+    group.sentDifference = { pointId, targetInstance: target.instance, result };
+    return result;
+  }
+
+  async limitSend(): Promise<void> {
+    // Blocks take no time here: there is nothing to limit.
+  }
+
+  async limitLink(): Promise<void> {
+    // As above.
   }
 
   async forgetPoints(groupId: GroupId, pointIds: readonly PointId[]): Promise<ForgottenPoints> {
     const group = this.#groups.get(groupId);
-    const beneath = new Set(group?.forks.map((fork) => fork.basePointId));
+    const standing = [...(group?.forks ?? []), ...(group?.copies ?? [])];
+    const beneath = new Set(standing.map(({ basePointId }) => basePointId));
     const kept = pointIds.filter((id) => beneath.has(id));
     const forgotten = pointIds.filter((id) => !beneath.has(id));
     if (group !== undefined) {
@@ -339,8 +466,8 @@ export class MemoryEngine implements Engine {
       serving: plane?.served !== undefined,
       hasPresent: group?.present !== undefined,
       receiving: plane?.receiving?.request.pointId,
-      sending: plane?.sending?.sent === undefined ? plane?.sending?.pointId : undefined,
-      sendingTo: plane?.sending?.sent === undefined ? plane?.sending?.to : undefined,
+      sending: plane?.sending?.isOver === false ? plane.sending.pointId : undefined,
+      sendingTo: plane?.sending?.isOver === false ? plane.sending.to : undefined,
       volumes: [...content.values()].map((volume) => ({
         volumeId: volume.volumeId,
         sizeBytes: volume.sizeBytes,
@@ -348,6 +475,7 @@ export class MemoryEngine implements Engine {
         allocatedBytes: allocatedBytes([volume]),
       })),
       forks: group === undefined ? [] : this.#forks(group),
+      copies: (group?.copies ?? []).map((copy) => inspectCopy(copy, this.#options.host)),
     };
   }
 
@@ -373,6 +501,24 @@ export class MemoryEngine implements Engine {
     group?.plane?.sending?.cancel.abort(new Failure(`group ${groupId}: the data plane died`));
     if (group !== undefined) group.plane = undefined;
     this.#part(groupId, () => true);
+  }
+
+  /** The same of a copy's process. What its hosts wrote is there all the same. */
+  crashCopy(groupId: GroupId, copyId: CopyId): void {
+    this.#changeCopy(groupId, copyId, (copy) => ({ ...copy, plane: undefined }));
+    this.#part(copyId, () => true);
+  }
+
+  #changeCopy(
+    groupId: GroupId,
+    copyId: CopyId,
+    change: (copy: MemoryCopy) => MemoryCopy | undefined,
+  ): void {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return;
+    group.copies = group.copies.flatMap((one) =>
+      one.copyId === copyId ? (change(one) ?? []) : one,
+    );
   }
 
   /** The process of a group lives and does not answer, or answers again. */
@@ -414,41 +560,82 @@ export class MemoryEngine implements Engine {
    * @throws Error unless the volume is served there, to that host
    */
   attach(port: number, name: string, hostName: string): MemoryHost {
-    const group = [...this.#groups.values()].find((g) => g.port === port);
-    const served = group?.plane?.served;
-    const volume = [...(group?.present?.values() ?? [])].find((v) => v.name === name);
-    if (group === undefined || volume === undefined || served === undefined) {
+    const { at, hosts, volumes, read, write } = this.#doorOf(port);
+    const volume = volumes.find((v) => v.name === name);
+    if (volume === undefined) {
       throw new Error(`nothing serves ${name} at ${this.#options.host}:${port}`);
     }
-    const { volumeId: id } = volume;
-    if (!served.hosts.includes(hostName) || !served.volumeIds.has(id)) {
-      throw new Error(`host ${hostName} may not attach ${name}`);
-    }
+    if (!hosts.includes(hostName)) throw new Error(`host ${hostName} may not attach ${name}`);
+    const { volumeId: id, sizeBytes } = volume;
     const { promise: ended, resolve: part } = Promise.withResolvers<void>();
-    const attached: Attached = { groupId: group.id, id, hostName, part };
+    const attached: Attached = { at, id, hostName, part };
     this.#attached.add(attached);
     const onlyWhenAttached = (): void => {
       if (!this.#attached.has(attached))
         throw new Error(`host ${hostName} was parted from ${name}`);
     };
     return {
-      sizeBytes: volume.sizeBytes,
+      sizeBytes,
       ended,
       read: (block) => {
         onlyWhenAttached();
-        return this.read(group.id, id, block);
+        return read(id, block);
       },
       write: (block, bytes) => {
         onlyWhenAttached();
-        this.write(group.id, id, block, bytes);
+        write(id, block, bytes);
       },
       leave: () => this.#attached.delete(attached),
     };
   }
 
-  #part(groupId: GroupId, which: (attached: Attached) => boolean): void {
+  /** What listens there. @throws Error when nothing does */
+  #doorOf(port: number): Door {
+    for (const group of this.#groups.values()) {
+      const { id, plane, present } = group;
+      if (group.port === port && plane?.served !== undefined) {
+        const { hosts, volumeIds } = plane.served;
+        return {
+          at: id,
+          hosts,
+          volumes: [...(present?.values() ?? [])].filter((v) => volumeIds.has(v.volumeId)),
+          read: (volumeId, block) => this.read(id, volumeId, block),
+          write: (volumeId, block, bytes) => this.write(id, volumeId, block, bytes),
+        };
+      }
+      const copy = group.copies.find((one) => one.port === port && one.plane !== undefined);
+      if (copy !== undefined) return this.#doorOfCopy(group, copy);
+    }
+    throw new Error(`nothing listens at ${this.#options.host}:${port}`);
+  }
+
+  #doorOfCopy(group: MemoryGroup, { copyId, hosts, content, writable }: MemoryCopy): Door {
+    const now = (volumeId: VolumeId): VolumeContent => {
+      const copy = group.copies.find((one) => one.copyId === copyId);
+      const volume = copy?.content.get(volumeId);
+      if (volume === undefined) throw new Error(`copy ${copyId} is not open`);
+      return volume;
+    };
+    return {
+      at: copyId,
+      hosts,
+      volumes: [...content.values()],
+      read: (volumeId, block) => now(volumeId).blocks.get(block) ?? new Uint8Array(BLOCK_BYTES),
+      write: (volumeId, block, bytes) => {
+        if (!writable) throw new Error(`copy ${copyId} is open read-only`);
+        this.#needRoom();
+        const written = withBlock(now(volumeId), block, bytes);
+        this.#changeCopy(group.id, copyId, (copy) => ({
+          ...copy,
+          content: new Map(copy.content).set(volumeId, written),
+        }));
+      },
+    };
+  }
+
+  #part(at: GroupId | CopyId, which: (attached: Attached) => boolean): void {
     for (const attached of this.#attached) {
-      if (attached.groupId !== groupId || !which(attached)) continue;
+      if (attached.at !== at || !which(attached)) continue;
       this.#attached.delete(attached);
       attached.part();
     }
@@ -474,21 +661,34 @@ export class MemoryEngine implements Engine {
   }
 
   #newGroup(groupId: GroupId): MemoryGroup {
-    const taken = new Set([...this.#groups.values()].map(({ port }) => port));
-    let port = FIRST_PORT;
-    while (taken.has(port)) port += 1;
+    const port = this.#freePort();
     const group: MemoryGroup = {
       id: groupId,
       port,
       present: undefined,
       points: [],
       forks: [],
+      copies: [],
+      adopted: undefined,
       sent: undefined,
+      sentDifference: undefined,
       plane: undefined,
     };
     this.#groups.set(groupId, group);
     this.#options.network.listen(this.#options.host, port, () => this.#receiver(groupId));
     return group;
+  }
+
+  #freePort(): number {
+    const taken = new Set(
+      [...this.#groups.values()].flatMap(({ port, copies }) => [
+        port,
+        ...copies.map((copy) => copy.port),
+      ]),
+    );
+    let port = FIRST_PORT;
+    while (taken.has(port)) port += 1;
+    return port;
   }
 
   #receiver(groupId: GroupId): ReturnType<Parameters<MemoryNetwork['listen']>[2]> {
@@ -531,20 +731,17 @@ export class MemoryEngine implements Engine {
   }
 
   #forks(group: MemoryGroup): readonly Fork[] {
-    return group.forks.map(({ forkId, basePointId, allocatedBytes: bytes }) => ({
-      forkId,
-      basePointId,
-      allocatedBytes: bytes,
-    }));
+    return group.forks.map((fork) => forkOf(group, fork));
   }
 
   #usedBytes(): number {
-    const contents = [...this.#groups.values()].flatMap(({ present, points, forks, plane }) => [
-      ...(present?.values() ?? []),
-      ...points.flatMap(({ content }) => [...content.values()]),
-      ...forks.flatMap(({ content }) => [...content.values()]),
-      ...(plane?.receiving?.content.values() ?? []),
-    ]);
+    const contents = [...this.#groups.values()].flatMap(
+      ({ present, points, forks, copies, plane }) => [
+        ...(present?.values() ?? []),
+        ...[...points, ...forks, ...copies].flatMap(({ content }) => [...content.values()]),
+        ...(plane?.receiving?.content.values() ?? []),
+      ],
+    );
     return allocatedBytes(contents);
   }
 
@@ -569,12 +766,10 @@ function noPresent(groupId: GroupId): Failure {
   return new Failure(`group ${groupId} has no present`);
 }
 
-function needPoint(group: MemoryGroup, pointId: PointId): MemoryPoint {
-  return findPoint(group, pointId) ?? refuse({ code: 'point_missing', groupId: group.id, pointId });
-}
-
-function specOf({ volumeId, name, sizeBytes }: VolumeSpec): VolumeSpec {
-  return { volumeId, name, sizeBytes };
+/** @throws Refusal in the words for what is not there */
+function refuseMissing(groupId: GroupId, of: CopyOf): never {
+  if ('pointId' in of) refuse({ code: 'point_missing', groupId, pointId: of.pointId });
+  refuse({ code: 'not_found', what: 'fork', id: of.forkId });
 }
 
 function exportName(volumeId: VolumeId): string {

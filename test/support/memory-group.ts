@@ -1,5 +1,8 @@
-import type { ForkId, GroupId, PointId, VolumeId } from '../../src/domain/ids.ts';
-import type { ReceivePoint, SealedPoint, SentPoint } from '../../src/ports/engine.ts';
+import type { CopyId, ForkId, GroupId, PointId, VolumeId } from '../../src/domain/ids.ts';
+import { refuse } from '../../src/domain/refusal.ts';
+import type { SentDifference } from '../../src/ports/engine-comparison.ts';
+import type { CopyOf } from '../../src/ports/engine-copies.ts';
+import type { ReceivePoint, SealedPoint, SentPoint, VolumeSpec } from '../../src/ports/engine.ts';
 import type { GroupContent, VolumeContent } from './volume-content.ts';
 
 /** What a memory engine keeps of a group. All but `plane` outlives a crash of its data plane. */
@@ -10,8 +13,12 @@ export interface MemoryGroup {
   /** Oldest first. */
   points: readonly MemoryPoint[];
   forks: readonly MemoryFork[];
+  copies: readonly MemoryCopy[];
+  /** The fork that became the present, while it is that: known when the call is repeated. */
+  adopted: Adopted | undefined;
   /** The last send that got all through: known also when its process is gone. */
   sent: FinishedSend | undefined;
+  sentDifference: FinishedDifference | undefined;
   plane: DataPlane | undefined;
 }
 
@@ -20,6 +27,19 @@ export interface FinishedSend {
   readonly basePointId: PointId | undefined;
   readonly targetInstance: string;
   readonly result: SentPoint;
+}
+
+export interface FinishedDifference {
+  readonly pointId: PointId;
+  readonly targetInstance: string;
+  readonly result: SentDifference;
+}
+
+export interface Adopted {
+  readonly forkId: ForkId;
+  readonly asideForkId: ForkId;
+  readonly pointIds: readonly PointId[];
+  readonly volumes: readonly VolumeSpec[];
 }
 
 export interface MemoryPoint {
@@ -34,7 +54,23 @@ export interface MemoryFork {
   readonly basePointId: PointId;
   readonly content: GroupContent;
   readonly points: readonly MemoryPoint[];
-  readonly allocatedBytes: number;
+}
+
+export interface MemoryCopy {
+  readonly copyId: CopyId;
+  readonly of: CopyOf;
+  readonly writable: boolean;
+  readonly hosts: readonly string[];
+  readonly port: number;
+  /** Of the group, where the copy's history begins. */
+  readonly basePointId: PointId;
+  /** From there to what it shows. */
+  readonly points: readonly MemoryPoint[];
+  /** What it shows. */
+  readonly base: GroupContent;
+  readonly content: GroupContent;
+  /** undefined: its process does not run. */
+  readonly plane: { readonly hung: boolean } | undefined;
 }
 
 /** A process: what it holds is gone when it dies. */
@@ -57,6 +93,9 @@ export interface Receiving {
 }
 
 export interface Sending {
+  /** What is done are whole ranges, by number, of a comparison with what the target has. */
+  readonly rangeBytes: number | undefined;
+  comparedBytes: number;
   readonly pointId: PointId;
   readonly targetInstance: string;
   readonly to: { readonly host: string; readonly port: number };
@@ -65,9 +104,25 @@ export interface Sending {
   readonly cancel: AbortController;
   sentBytes: number;
   restarted: boolean;
-  sent: SentPoint | undefined;
+  /** All is there. */
+  isOver: boolean;
 }
 
 export function findPoint({ points }: MemoryGroup, pointId: PointId): MemoryPoint | undefined {
   return points.find(({ sealed }) => sealed.pointId === pointId);
+}
+
+/** @throws Refusal `point_missing` */
+export function needPoint(group: MemoryGroup, pointId: PointId): MemoryPoint {
+  return findPoint(group, pointId) ?? refuse({ code: 'point_missing', groupId: group.id, pointId });
+}
+
+/** @throws Refusal `not_found` */
+export function needFork({ forks }: MemoryGroup, forkId: ForkId): MemoryFork {
+  const fork = forks.find((one) => one.forkId === forkId);
+  return fork ?? refuse({ code: 'not_found', what: 'fork', id: forkId });
+}
+
+export function specOf({ volumeId, name, sizeBytes }: VolumeSpec): VolumeSpec {
+  return { volumeId, name, sizeBytes };
 }

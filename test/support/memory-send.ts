@@ -27,7 +27,6 @@ export async function sendOverMemory(
 ): Promise<SentPoint> {
   signal.throwIfAborted();
   const sending = goOnOrRestart(plane, request);
-  if (sending.sent !== undefined) return sending.sent;
   network.connect(request.target);
   const left = piecesOf(point, base).filter(
     ({ volumeId, block }) => sending.done.get(volumeId)?.has(block) !== true,
@@ -49,15 +48,11 @@ export async function sendOverMemory(
   }
   const wholeVolumes = [...point.content.keys()].filter((id) => base?.content.has(id) !== true);
   const { sentBytes, restarted } = sending;
-  sending.sent = {
-    sentBytes,
-    restarted,
-    wholeVolumes,
-  };
-  return sending.sent;
+  sending.isOver = true;
+  return { sentBytes, restarted, wholeVolumes };
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+export function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   const { promise, resolve } = Promise.withResolvers<void>();
   signal.addEventListener('abort', () => resolve(), { once: true });
@@ -65,22 +60,29 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** An earlier attempt counts as long as both data planes that knew of it live. */
-function goOnOrRestart(plane: DataPlane, { pointId, target }: SendPoint): Sending {
+export function goOnOrRestart(
+  plane: DataPlane,
+  { pointId, target }: Pick<SendPoint, 'pointId' | 'target'>,
+  rangeBytes?: number,
+): Sending {
   const before = plane.sending;
-  const isSamePoint = before?.pointId === pointId;
+  const isSamePoint = before?.pointId === pointId && before.rangeBytes === rangeBytes;
   if (before !== undefined && isSamePoint && before.targetInstance === target.instance) {
     return before;
   }
   const sentBytes = isSamePoint ? before.sentBytes : 0;
+  const comparedBytes = isSamePoint ? before.comparedBytes : 0;
   const sending: Sending = {
     pointId,
+    rangeBytes,
+    comparedBytes,
     targetInstance: target.instance,
     to: { host: target.host, port: target.port },
     done: new Map(target.exports.map(({ volumeId }) => [volumeId, new Set<number>()])),
     cancel: new AbortController(),
     sentBytes,
-    restarted: sentBytes > 0,
-    sent: undefined,
+    restarted: sentBytes > 0 || comparedBytes > 0,
+    isOver: false,
   };
   Object.assign(plane, { sending });
   return sending;

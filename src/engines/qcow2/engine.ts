@@ -63,9 +63,18 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
     receivePoint: (request) => told(receivePoint(group(request.groupId), request)),
     completePoint: (id, pointId) => told(completePoint(group(id), pointId)),
     abandonPoint: (id) => told(abandonPoint(group(id))),
-    promote: (id, pointId) => told(promote(group(id), pointId)),
+    limitSend: () => unsupported('limiting a send'),
+    limitLink: () => unsupported('limiting a link'),
+    promote: (id, pointId, volumeIds) => told(promote(group(id), pointId, volumeIds)),
     demote: (id, pointId, forkId) => told(demote(group(id), pointId, forkId)),
     discardFork: (id, forkId) => told(discardFork(group(id), forkId)),
+    openCopy: () => unsupported('a copy'),
+    closeCopy: () => unsupported('a copy'),
+    discardCopy: () => unsupported('a copy'),
+    keepCopy: () => unsupported('a copy'),
+    adoptFork: () => unsupported('adopting a fork'),
+    digestRanges: () => unsupported('comparison'),
+    sendDifference: () => unsupported('comparison'),
     forgetPoints: (id, pointIds, limit) => told(forgetPoints(group(id), pointIds, limit)),
     points: async (id) => (await group(id).record()).points.map(({ pointId }) => pointId),
     hashPoint: (id, pointId) => told(hashPoint(group(id), pointId)),
@@ -92,6 +101,11 @@ async function told<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
     if (isSaid || isBug || isAsked || !(cause instanceof Error)) throw cause;
     throw new Failure(cause.message, { cause });
   }
+}
+
+function unsupported(what: string): Promise<never> {
+  const why = 'this engine does not know how yet';
+  return Promise.reject(new Refusal({ code: 'unsupported', what, why }));
 }
 
 async function space(directory: string): Promise<Space> {

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import type { Fork } from '../../ports/engine.ts';
 import type { Group } from './group.ts';
 import { allocatedBytes, syncDirectory } from './layer-file.ts';
-import { forkFile, layerFile } from './record.ts';
+import { forkFile, layerFile, specOf } from './record.ts';
 import type { ForkRecord, GroupRecord } from './record.ts';
 
 const run = promisify(execFile);
@@ -35,14 +35,20 @@ export async function nameForkFiles(group: Group, record: GroupRecord): Promise<
 
 export async function forkOf(
   group: Group,
-  { forkId, basePointId, volumes }: ForkRecord,
+  { forkId, basePointId, volumes, points }: ForkRecord,
 ): Promise<Fork> {
   const sizes = await Promise.all(
     volumes.flatMap(({ volumeId, layers }) =>
       layers.map(({ number }) => allocatedBytes(group.path(forkFile(forkId, volumeId, number)))),
     ),
   );
-  return { forkId, basePointId, allocatedBytes: sizes.reduce((sum, bytes) => sum + bytes, 0) };
+  return {
+    forkId,
+    basePointId,
+    allocatedBytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
+    volumes: volumes.map(specOf),
+    pointIds: points.map(({ pointId }) => pointId),
+  };
 }
 
 async function tellBacking(path: string, backingFile: string): Promise<void> {

@@ -33,6 +33,7 @@ export async function inspect(group: Group): Promise<GroupInspection> {
     hasPresent: record.hasPresent,
     volumes,
     forks,
+    copies: [],
   };
 }
 

@@ -1,4 +1,4 @@
-import type { PointId } from '../../domain/ids.ts';
+import type { PointId, VolumeId } from '../../domain/ids.ts';
 import { Failure } from '../../domain/refusal.ts';
 import { enter } from './enter.ts';
 import { openGraph } from './graph.ts';
@@ -9,7 +9,11 @@ import { addLayer, findVolume, sealedLayer, withVolume } from './record.ts';
 import type { GroupRecord } from './record.ts';
 import { giveUp } from './receive.ts';
 
-export function promote(group: Group, pointId: PointId): Promise<void> {
+export function promote(
+  group: Group,
+  pointId: PointId,
+  volumeIds?: readonly VolumeId[],
+): Promise<void> {
   return group.locked(async () => {
     const entered = await enter(group);
     const point = needPoint(group, entered.record, pointId);
@@ -23,7 +27,8 @@ export function promote(group: Group, pointId: PointId): Promise<void> {
       throw new Failure(`group ${group.id}: points after ${pointId} must be set aside first`);
     }
     const record = await giveUp(group, entered.record, entered.daemon);
-    const wanted = point.volumes.map((spec) => {
+    const members = point.volumes.filter((v) => volumeIds?.includes(v.volumeId) ?? true);
+    const wanted = members.map((spec) => {
       const volume = findVolume(record, spec.volumeId);
       const below = volume && sealedLayer(volume, pointId);
       if (!below)
