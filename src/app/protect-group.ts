@@ -85,6 +85,7 @@ export async function beginProtection(
     rpoSeconds: settings.rpoSeconds,
     bytesPerSecond: settings.bytesPerSecond ?? undefined,
     retainedPoints: settings.retainedPoints ?? DEFAULT_RETAINED_POINTS,
+    sync: undefined,
     state: 'initializing',
     stateSince: now,
     parkedBecause: undefined,

@@ -290,6 +290,7 @@ async function keepSession(
       role: 'destination',
       ...settings,
       bytesPerSecond: settings.bytesPerSecond,
+      sync: undefined,
       state: 'initializing',
       stateSince: now,
       parkedBecause: undefined,

@@ -2,6 +2,7 @@ import type { Instant } from './ids.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 import { newestCommon } from './recovery-point.ts';
 import type { CycleReport, ReplicationSession, SessionState } from './replication-session.ts';
+import { needsCycle, wantsMirror } from './synchrony.ts';
 
 /** A cycle is started this much earlier than its last duration asks for. */
 const SAFETY_FACTOR = 1.5;
@@ -27,6 +28,10 @@ export function nextCycleAt(
   if (atOnce.has(session.state)) return session.stateSince;
   const last = newestCommon(points);
   if (last === undefined) return session.createdAt;
+  // The mirror waits for it.
+  if (wantsMirror(session) && session.sync?.condition.state !== 'in_sync') {
+    if (needsCycle(session, points)) return last.sealedAt + MIN_CYCLE_INTERVAL_MS;
+  }
   const reserveMs = (session.lastCycle?.durationMs ?? 0) * SAFETY_FACTOR + SAFETY_MS;
   const intervalMs = Math.max(session.rpoSeconds * 1000 - reserveMs, MIN_CYCLE_INTERVAL_MS);
   return last.sealedAt + intervalMs;

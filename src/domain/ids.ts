@@ -12,6 +12,8 @@ export type SagaId = Id<'saga'>;
 export type HostId = Id<'host'>;
 export type ForkId = Id<'fork'>;
 export type CopyId = Id<'copy'>;
+/** Of one mirror and of the standby that it fills: another attempt is another mirror. */
+export type MirrorId = Id<'mirror'>;
 export type UserId = Id<'user'>;
 export type PolicyId = Id<'protection_policy'>;
 export type RuleId = Id<'replication_rule'>;

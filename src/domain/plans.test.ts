@@ -38,6 +38,7 @@ function session(change: Partial<ReplicationSession> = {}): ReplicationSession {
     rpoSeconds: 60,
     bytesPerSecond: undefined,
     retainedPoints: 4,
+    sync: undefined,
     state: 'ok',
     stateSince: 0,
     parkedBecause: undefined,

@@ -24,6 +24,7 @@ function session(state: SessionState): ReplicationSession {
     rpoSeconds: 60,
     bytesPerSecond: undefined,
     retainedPoints: 4,
+    sync: undefined,
     state,
     stateSince: 1,
     parkedBecause: undefined,

@@ -1,5 +1,7 @@
 import type { GroupId, Instant, PointId, SagaId, SessionId, SiteId } from './ids.ts';
 import { Refusal } from './refusal.ts';
+import { withoutMirror } from './synchrony.ts';
+import type { Synchrony } from './synchrony.ts';
 
 export const sessionStates = [
   'initializing',
@@ -30,6 +32,8 @@ export interface ReplicationSession {
   readonly bytesPerSecond: number | undefined;
   /** How many of the newest points the destination keeps. */
   readonly retainedPoints: number;
+  /** Of a synchronous session; an asynchronous one has cycles only. */
+  readonly sync: Synchrony | undefined;
   readonly state: SessionState;
   readonly stateSince: Instant;
   /** Why the system parked the session, as the operator's sentence. */
@@ -222,7 +226,8 @@ export function afterHandover(
   at: Instant,
 ): ReplicationSession {
   const state = reverse ? 'ok' : 'failed_over';
-  return { ...session, role, state, stateSince: at, ...atRest };
+  const moved = withoutMirror(session, 'the group was handed over', at);
+  return { ...moved, role, state, stateSince: at, ...atRest };
 }
 
 /** The session at either site once one took the group by itself: no replication either way. */
@@ -232,7 +237,8 @@ export function afterFailover(
   at: Instant,
 ): ReplicationSession {
   const state = 'failed_over';
-  return { ...session, role, state, stateSince: at, ...atRest };
+  const moved = withoutMirror(session, 'the group was failed over', at);
+  return { ...moved, role, state, stateSince: at, ...atRest };
 }
 
 /** Whether cycles start by themselves in this state. */

@@ -1,3 +1,4 @@
+import type { Mirroring } from './mirroring.ts';
 import type { ForkId, GroupId, Instant, PointId, SiteId, VolumeId } from '../domain/ids.ts';
 import type { ComparisonEngine } from './engine-comparison.ts';
 import type { CopyEngine, CopyInspection } from './engine-copies.ts';
@@ -17,7 +18,7 @@ import type { CopyEngine, CopyInspection } from './engine-copies.ts';
  * any instant, and then ends as the first would have. Calls for one group wait for each other
  * where they must. A `Failure` means the world did not work; what was there before is kept.
  */
-export interface Engine extends CopyEngine, ComparisonEngine {
+export interface Engine extends CopyEngine, ComparisonEngine, Mirroring {
   /**
    * Gives a group a volume that reads as zeros, as part of its present. The first one makes the
    * group known. Serving goes on undisturbed; the export appears with the next `serve`.
@@ -166,9 +167,9 @@ export interface Engine extends CopyEngine, ComparisonEngine {
 
   /**
    * Lets go of points: their bytes are merged into their neighbours, other points and the present
-   * keep their content. Points that a fork or a copy stands on are kept and reported. Hosts go on;
-   * the work is limited to `bytesPerSecond`. A call without points goes on with what an earlier one
-   * left.
+   * keep their content. Points that a fork, a copy or a standby stands on are kept and reported.
+   * Hosts go on; the work is limited to `bytesPerSecond`. A call without points goes on with what an
+   * earlier one left.
    */
   forgetPoints(
     groupId: GroupId,
@@ -299,7 +300,7 @@ export interface MergeLimit {
 
 export interface ForgottenPoints {
   readonly forgotten: readonly PointId[];
-  /** Kept because a fork or a copy stands on them. */
+  /** Kept because a fork, a copy or a standby stands on them. */
   readonly kept: readonly PointId[];
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { forgettingContract, pointsContract } from './contract-points.ts';
+import { mirrorsContract } from './contract-mirrors.ts';
 import { presentsContract } from './contract-presents.ts';
 import { rolesContract } from './contract-roles.ts';
 import { sendsContract } from './contract-sends.ts';
@@ -25,6 +26,7 @@ export function engineContract(
     pointsContract(both);
     sendsContract(both);
     rolesContract(both);
+    mirrorsContract(both);
     forgettingContract(both);
     for (const part of more) part(both);
   });

@@ -113,6 +113,17 @@ export function engineOf(
     limitLink: (peerId, limit) => carryOut('limitLink', () => engine.limitLink(peerId, limit)),
     promote: (id, pointId, volumeIds) =>
       locked(id, 'promote', () => engine.promote(id, pointId, volumeIds)),
+    openStandby: (request) =>
+      locked(request.groupId, 'openStandby', () => engine.openStandby(request)),
+    dropStandby: (id) => locked(id, 'dropStandby', () => engine.dropStandby(id)),
+    keepStandby: (id, mirrorId, pointId) =>
+      locked(id, 'keepStandby', () => engine.keepStandby(id, mirrorId, pointId)),
+    startMirror: (request) =>
+      locked(request.groupId, 'startMirror', () => engine.startMirror(request)),
+    inspectMirror: (id) => carryOut('inspectMirror', () => engine.inspectMirror(id)),
+    finishMirror: (id, mirrorId) =>
+      locked(id, 'finishMirror', () => engine.finishMirror(id, mirrorId)),
+    stopMirror: (id) => locked(id, 'stopMirror', () => engine.stopMirror(id)),
     demote: (id, pointId, forkId) => locked(id, 'demote', () => engine.demote(id, pointId, forkId)),
     discardFork: (id, forkId) => locked(id, 'discardFork', () => engine.discardFork(id, forkId)),
     openCopy: (request) => locked(request.groupId, 'openCopy', () => engine.openCopy(request)),

@@ -1,6 +1,15 @@
-import type { CopyId, ForkId, GroupId, PointId, SiteId, VolumeId } from '../../src/domain/ids.ts';
+import type {
+  CopyId,
+  ForkId,
+  GroupId,
+  MirrorId,
+  PointId,
+  SiteId,
+  VolumeId,
+} from '../../src/domain/ids.ts';
 import { Failure, refuse } from '../../src/domain/refusal.ts';
 import type { Clock } from '../../src/ports/clock.ts';
+import type { MirrorInspection, OpenStandby, StartMirror } from '../../src/ports/mirroring.ts';
 import type {
   DigestRanges,
   RangeDigests,
@@ -40,7 +49,17 @@ import {
 import { digestRanges, sendDifferenceOverMemory } from './memory-difference.ts';
 import { findPoint, needFork, needPoint, specOf } from './memory-group.ts';
 import type { DataPlane, MemoryCopy, MemoryGroup, MemoryPoint } from './memory-group.ts';
-import type { MemoryNetwork } from './memory-network.ts';
+import {
+  beginMirror,
+  carry,
+  newStandby,
+  requireLevel,
+  standbyExport,
+  standbyPoint,
+  standbyReceiver,
+  viewMirror,
+} from './memory-mirror.ts';
+import type { MemoryNetwork, Receiver } from './memory-network.ts';
 import { sendOverMemory } from './memory-send.ts';
 import {
   BLOCK_BYTES,
@@ -113,6 +132,7 @@ export class MemoryEngine implements Engine {
     if (group.present === undefined && group.points.length > 0) throw noPresent(groupId);
     this.#needRoom();
     group.present ??= new Map();
+    group.mirror = undefined;
     group.present.set(volume.volumeId, emptyContent(volume));
   }
 
@@ -131,12 +151,15 @@ export class MemoryEngine implements Engine {
       content: withoutKey(fork.content, volumeId),
       points: fork.points.map((point) => withoutVolume(point, volumeId)),
     }));
+    group.mirror = undefined;
+    group.standby = undefined;
     closeExport(group, volumeId);
     this.#part(group.id, ({ id }) => id === volumeId);
   }
 
   async resizeVolume(groupId: GroupId, volumeId: VolumeId, sizeBytes: number): Promise<void> {
-    const { present } = this.#need(groupId);
+    const group = this.#need(groupId);
+    const { present } = group;
     const volume = present?.get(volumeId);
     if (present === undefined || volume === undefined) throw noPresent(groupId);
     if (sizeBytes < volume.sizeBytes) {
@@ -144,6 +167,7 @@ export class MemoryEngine implements Engine {
       refuse({ code: 'invalid', field: 'sizeBytes', wanted, seen: String(sizeBytes) });
     }
     if (sizeBytes > volume.sizeBytes) this.#part(groupId, ({ id }) => id === volumeId);
+    if (sizeBytes > volume.sizeBytes) group.mirror = undefined;
     present.set(volumeId, { ...volume, sizeBytes });
   }
 
@@ -164,6 +188,7 @@ export class MemoryEngine implements Engine {
       refuse({ code: 'in_use', what: 'volume', id: volumeId, by });
     }
     destination.present ??= new Map();
+    destination.mirror = undefined;
     destination.present.set(volumeId, volume);
     this.#dropVolume(source, volumeId);
   }
@@ -293,6 +318,67 @@ export class MemoryEngine implements Engine {
     if (plane !== undefined) plane.receiving = undefined;
   }
 
+  async openStandby(request: OpenStandby): Promise<ReceivingTarget> {
+    const { groupId, mirrorId, volumes } = request;
+    const group = this.#groups.get(groupId);
+    if (group === undefined) {
+      return refuse({ code: 'point_missing', groupId, pointId: request.basePointId });
+    }
+    if (group.present !== undefined) throw new Failure(`group ${groupId} has a present`);
+    const { instance } = this.#start(group);
+    if (group.standby?.request.mirrorId !== mirrorId) {
+      this.#needRoom();
+      group.standby = newStandby(group, request, instance);
+    }
+    if (group.standby.plane !== instance) {
+      refuse({ code: 'busy', groupId, doing: 'a data plane that died had this standby open' });
+    }
+    return this.#targetOf(group, group.standby.instance, volumes, standbyExport);
+  }
+
+  async dropStandby(groupId: GroupId): Promise<void> {
+    const group = this.#groups.get(groupId);
+    if (group !== undefined) group.standby = undefined;
+  }
+
+  async keepStandby(groupId: GroupId, mirrorId: MirrorId, pointId: PointId): Promise<void> {
+    const group = this.#groups.get(groupId);
+    if (group === undefined) return refuse({ code: 'point_missing', groupId, pointId });
+    if (findPoint(group, pointId)) return;
+    const point = standbyPoint(group, mirrorId, pointId, this.#options.clock.now());
+    group.points = [...group.points, point];
+    group.standby = undefined;
+  }
+
+  async startMirror(request: StartMirror): Promise<void> {
+    const { groupId, mirrorId } = request;
+    const group = this.#need(groupId);
+    const seen = viewMirror(group);
+    if (seen?.mirrorId === mirrorId) return requireLevel(group, groupId, mirrorId);
+    const { instance } = this.#start(group);
+    group.mirror = beginMirror(group, request, instance, this.#options.network);
+  }
+
+  async inspectMirror(groupId: GroupId): Promise<MirrorInspection | undefined> {
+    const group = this.#groups.get(groupId);
+    return group && viewMirror(group);
+  }
+
+  async finishMirror(groupId: GroupId, mirrorId: MirrorId): Promise<void> {
+    const group = this.#need(groupId);
+    try {
+      requireLevel(group, groupId, mirrorId);
+      if (group.mirror !== undefined) this.#options.network.connect(group.mirror.request.target);
+    } finally {
+      group.mirror = undefined;
+    }
+  }
+
+  async stopMirror(groupId: GroupId): Promise<void> {
+    const group = this.#groups.get(groupId);
+    if (group !== undefined) group.mirror = undefined;
+  }
+
   async promote(
     groupId: GroupId,
     pointId: PointId,
@@ -307,6 +393,7 @@ export class MemoryEngine implements Engine {
     }
     if (group.plane !== undefined) group.plane.receiving = undefined;
     const members = [...content].filter(([id]) => volumeIds?.includes(id) ?? true);
+    group.standby = undefined;
     group.present = new Map(members);
   }
 
@@ -323,6 +410,8 @@ export class MemoryEngine implements Engine {
     if (group.points.at(-1) === point && group.present === undefined) return undefined;
     await this.fence(groupId);
     await this.cancelSend(groupId);
+    group.mirror = undefined;
+    group.standby = undefined;
     setAside(group, point, forkId);
     return this.#forks(group).find((fork) => fork.forkId === forkId);
   }
@@ -383,6 +472,8 @@ export class MemoryEngine implements Engine {
     await this.fence(groupId);
     await this.cancelSend(groupId);
     if (group.plane !== undefined) group.plane.receiving = undefined;
+    group.mirror = undefined;
+    group.standby = undefined;
     return adopt(group, request);
   }
 
@@ -420,7 +511,8 @@ export class MemoryEngine implements Engine {
   async forgetPoints(groupId: GroupId, pointIds: readonly PointId[]): Promise<ForgottenPoints> {
     const group = this.#groups.get(groupId);
     const standing = [...(group?.forks ?? []), ...(group?.copies ?? [])];
-    const beneath = new Set(standing.map(({ basePointId }) => basePointId));
+    const bases = [...standing, ...(group?.standby ? [group.standby.request] : [])];
+    const beneath = new Set(bases.map(({ basePointId }) => basePointId));
     const kept = pointIds.filter((id) => beneath.has(id));
     const forgotten = pointIds.filter((id) => !beneath.has(id));
     if (group !== undefined) {
@@ -542,6 +634,9 @@ export class MemoryEngine implements Engine {
     this.#needRoom();
     const bytes = typeof fill === 'number' ? new Uint8Array(BLOCK_BYTES).fill(fill) : fill;
     group.present?.set(volumeId, withBlock(volume, block, bytes));
+    const { mirror } = group;
+    if (mirror?.plane !== group.plane.instance) return;
+    carry(mirror, this.#options.network, volumeId, block, bytes);
   }
 
   /** @throws Error when the volume is not open to hosts */
@@ -650,13 +745,14 @@ export class MemoryEngine implements Engine {
     { port }: MemoryGroup,
     instance: string,
     volumes: readonly VolumeSpec[],
+    nameOf = exportName,
   ): ReceivingTarget {
     return {
       host: this.#options.host,
       port,
       tlsName: this.#options.siteId,
       instance,
-      exports: volumes.map(({ volumeId }) => ({ volumeId, exportName: exportName(volumeId) })),
+      exports: volumes.map(({ volumeId }) => ({ volumeId, exportName: nameOf(volumeId) })),
     };
   }
 
@@ -672,10 +768,15 @@ export class MemoryEngine implements Engine {
       adopted: undefined,
       sent: undefined,
       sentDifference: undefined,
+      standby: undefined,
+      mirror: undefined,
       plane: undefined,
     };
     this.#groups.set(groupId, group);
-    this.#options.network.listen(this.#options.host, port, () => this.#receiver(groupId));
+    this.#options.network.listen(this.#options.host, port, (instance) => {
+      const standby = standbyReceiver(group, this.#options.siteId, () => this.#needRoom());
+      return standby?.instance === instance ? standby : this.#receiver(groupId);
+    });
     return group;
   }
 
@@ -691,7 +792,7 @@ export class MemoryEngine implements Engine {
     return port;
   }
 
-  #receiver(groupId: GroupId): ReturnType<Parameters<MemoryNetwork['listen']>[2]> {
+  #receiver(groupId: GroupId): Receiver | undefined {
     const { siteId } = this.#options;
     const plane = this.#groups.get(groupId)?.plane;
     const receiving = plane?.receiving;
@@ -736,8 +837,9 @@ export class MemoryEngine implements Engine {
 
   #usedBytes(): number {
     const contents = [...this.#groups.values()].flatMap(
-      ({ present, points, forks, copies, plane }) => [
+      ({ present, points, forks, copies, plane, standby }) => [
         ...(present?.values() ?? []),
+        ...(standby?.content.values() ?? []),
         ...[...points, ...forks, ...copies].flatMap(({ content }) => [...content.values()]),
         ...(plane?.receiving?.content.values() ?? []),
       ],

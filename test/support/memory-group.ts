@@ -3,6 +3,7 @@ import { refuse } from '../../src/domain/refusal.ts';
 import type { SentDifference } from '../../src/ports/engine-comparison.ts';
 import type { CopyOf } from '../../src/ports/engine-copies.ts';
 import type { ReceivePoint, SealedPoint, SentPoint, VolumeSpec } from '../../src/ports/engine.ts';
+import type { MemoryMirror, MemoryStandby } from './memory-mirror.ts';
 import type { GroupContent, VolumeContent } from './volume-content.ts';
 
 /** What a memory engine keeps of a group. All but `plane` outlives a crash of its data plane. */
@@ -19,6 +20,8 @@ export interface MemoryGroup {
   /** The last send that got all through: known also when its process is gone. */
   sent: FinishedSend | undefined;
   sentDifference: FinishedDifference | undefined;
+  standby: MemoryStandby | undefined;
+  mirror: MemoryMirror | undefined;
   plane: DataPlane | undefined;
 }
 

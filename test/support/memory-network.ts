@@ -11,14 +11,17 @@ export interface Receiver {
   write(volumeId: VolumeId, block: number, bytes: Uint8Array): void;
 }
 
+/** Who waits at an address for a sender that looks for this instance. */
+export type FindReceiver = (instance: string) => Receiver | undefined;
+
 /** The links between the data planes of one process, keyed by address, with switches. */
 export class MemoryNetwork {
-  readonly #receivers = new Map<string, () => Receiver | undefined>();
+  readonly #receivers = new Map<string, FindReceiver>();
   #down = false;
   #blocksLeft = Number.POSITIVE_INFINITY;
 
   /** @param receiver what is there whenever somebody asks */
-  listen(host: string, port: number, receiver: () => Receiver | undefined): void {
+  listen(host: string, port: number, receiver: FindReceiver): void {
     this.#receivers.set(`${host}:${port}`, receiver);
   }
 
@@ -40,7 +43,7 @@ export class MemoryNetwork {
   /** @throws LinkFailure unless the same data plane waits there for the same exports */
   connect(target: ReceivingTarget): Receiver {
     const at = `${target.host}:${target.port}`;
-    const receiver = this.#receivers.get(at)?.();
+    const receiver = this.#receivers.get(at)?.(target.instance);
     if (this.#down) throw new LinkFailure(`${at} does not answer: the link is down`);
     if (receiver === undefined) throw new LinkFailure(`${at}: connection refused`);
     if (receiver.instance !== target.instance) {

@@ -17,7 +17,9 @@ import { headNode, layerNode } from './nodes.ts';
 import { giveUp } from './receive.ts';
 import { layerFile } from './record.ts';
 import type { ForkRecord, GroupRecord, Layer, VolumeRecord } from './record.ts';
+import { dropMirror } from './mirror-end.ts';
 import { dropSend } from './send-end.ts';
+import { giveUpStandby } from './standby.ts';
 import { fenceDaemon } from './serve.ts';
 
 export function demote(group: Group, pointId: PointId, forkId: ForkId): Promise<Fork | undefined> {
@@ -30,6 +32,8 @@ export function demote(group: Group, pointId: PointId, forkId: ForkId): Promise<
     if (!record.hasPresent && parts.every(({ above }) => above.length === 0)) return undefined;
     let current = await dropSend(group, record, daemon);
     current = await giveUp(group, current, daemon);
+    current = await dropMirror(group, current, daemon);
+    current = await giveUpStandby(group, current, daemon);
     if (daemon) await closeAbove(group, daemon, current, parts);
     const kept = await withoutEmptyTops(group, parts);
     const next = cut(current, pointId, forkId, parts, kept);

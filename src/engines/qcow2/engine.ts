@@ -10,6 +10,8 @@ import { forgetPoints } from './forget.ts';
 import { discardFork } from './discard-fork.ts';
 import { Group } from './group.ts';
 import { hashPoint } from './hash.ts';
+import { inspectMirror } from './mirror-look.ts';
+import { finishMirror, startMirror, stopMirror } from './mirror.ts';
 import { moveVolume } from './move-volume.ts';
 import type { Site } from './group.ts';
 import { inspect } from './inspect.ts';
@@ -23,6 +25,7 @@ import { abandonPoint, completePoint, receivePoint } from './receive.ts';
 import { sealPoint } from './seal.ts';
 import { cancelSend, sendPoint } from './send.ts';
 import { fence, serve } from './serve.ts';
+import { dropStandby, keepStandby, openStandby } from './standby.ts';
 import { createVolume, deleteVolume, resizeVolume } from './volumes.ts';
 
 /**
@@ -66,6 +69,13 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
     limitSend: () => unsupported('limiting a send'),
     limitLink: () => unsupported('limiting a link'),
     promote: (id, pointId, volumeIds) => told(promote(group(id), pointId, volumeIds)),
+    openStandby: (request) => told(openStandby(group(request.groupId), request)),
+    dropStandby: (id) => told(dropStandby(group(id))),
+    keepStandby: (id, mirrorId, pointId) => told(keepStandby(group(id), mirrorId, pointId)),
+    startMirror: (request) => told(startMirror(group(request.groupId), request)),
+    inspectMirror: (id) => told(inspectMirror(group(id))),
+    finishMirror: (id, mirrorId) => told(finishMirror(group(id), mirrorId)),
+    stopMirror: (id) => told(stopMirror(group(id))),
     demote: (id, pointId, forkId) => told(demote(group(id), pointId, forkId)),
     discardFork: (id, forkId) => told(discardFork(group(id), forkId)),
     openCopy: () => unsupported('a copy'),

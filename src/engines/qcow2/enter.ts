@@ -4,14 +4,15 @@ import { abortJob, closeExports } from '../qmp/commands.ts';
 import { queryExports, queryJobs } from '../qmp/queries.ts';
 import { boundLog } from './daemon-process.ts';
 import type { Daemon } from './daemon.ts';
-import { RECEIVING_EXPORT, HOST_EXPORT } from './exports.ts';
+import { RECEIVING_EXPORT, HOST_EXPORT, STANDBY_EXPORT } from './exports.ts';
 import { nameForkFiles } from './fork-files.ts';
 import { deleteNodes, expectedNodes, openGraph, ownNodes, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
 import { MERGE_JOB } from './merge-job.ts';
 import { settleSealing } from './seal-outcome.ts';
+import { endMirror } from './mirror-end.ts';
 import { endSend } from './send-end.ts';
-import { isMergeHead, isSendNode } from './nodes.ts';
+import { isMergeHead, isMirrorNode, isSendNode } from './nodes.ts';
 import type { GroupRecord } from './record.ts';
 
 export interface Entered {
@@ -65,11 +66,15 @@ async function putInOrder(
     if (job.id.startsWith(MERGE_JOB) && !merging) await abortJob(qmp, job);
   }
   if (!record.sending) await endSend(group, qmp);
+  const mirrors = record.mirror?.instance === instance;
+  if (!mirrors) await endMirror(group, qmp, record.mirror);
+  const stands = record.standby?.instance === instance;
   const receives = record.receiving?.instance === instance;
   const strays = (await queryExports(qmp)).filter(
     ({ id }) =>
       (id.startsWith(HOST_EXPORT) && !record.hasPresent) ||
-      (id.startsWith(RECEIVING_EXPORT) && !receives),
+      (id.startsWith(RECEIVING_EXPORT) && !receives) ||
+      (id.startsWith(STANDBY_EXPORT) && !stands),
   );
   await closeExports(
     qmp,
@@ -80,6 +85,7 @@ async function putInOrder(
   const isWanted = (name: string): boolean =>
     expected.has(name) ||
     (isSendNode(name) && record.sending !== undefined) ||
+    (isMirrorNode(name) && mirrors) ||
     (isMergeHead(name) && merging);
   await deleteNodes(
     qmp,

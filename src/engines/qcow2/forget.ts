@@ -31,8 +31,9 @@ export async function forgetPoints(
 }
 
 function sortOut(record: GroupRecord, pointIds: readonly PointId[]): ForgottenPoints {
-  const forked = new Set(record.forks.map(({ basePointId }) => basePointId));
-  const { sending, receiving } = record;
+  const { sending, receiving, standby } = record;
+  const stoodOn = [...record.forks, ...(standby ? [standby] : [])];
+  const forked = new Set(stoodOn.map(({ basePointId }) => basePointId));
   const busy = new Set([sending?.pointId, sending?.basePointId, receiving?.basePointId]);
   return {
     forgotten: pointIds.filter((id) => !forked.has(id) && !busy.has(id)),

@@ -115,7 +115,8 @@ export function expectedNodes(record: GroupRecord): ReadonlySet<string> {
     for (const { number } of volume.layers) expected.add(layerNode(volume.key, number));
     if (activeLayer(volume)) expected.add(headNode(volume.key));
   }
-  for (const { key, number } of record.receiving?.volumes ?? [])
+  const places = [record.receiving, record.standby];
+  for (const { key, number } of places.flatMap((place) => place?.volumes ?? []))
     expected.add(layerNode(key, number));
   return expected;
 }

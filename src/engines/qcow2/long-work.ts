@@ -1,6 +1,6 @@
 import { Failure } from '../../domain/refusal.ts';
 
-export type LongWorkName = 'send' | 'merge' | 'hash';
+export type LongWorkName = 'send' | 'merge' | 'hash' | 'mirror';
 
 /**
  * Work on a group's layers that goes on without the group's lock: others may have to end it before

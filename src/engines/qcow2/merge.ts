@@ -72,9 +72,8 @@ async function factsOf(
   record: GroupRecord,
   { volumeId, layers }: VolumeRecord,
 ): Promise<{ readonly forked: ReadonlySet<number>; readonly bytes: ReadonlyMap<number, number> }> {
-  const bases = record.forks.flatMap(({ volumes }) =>
-    volumes.filter((v) => v.volumeId === volumeId),
-  );
+  const above = [...record.forks, ...(record.standby ? [record.standby] : [])];
+  const bases = above.flatMap(({ volumes }) => volumes.filter((v) => v.volumeId === volumeId));
   const sizes = layers.map(
     async ({ number }) =>
       [number, await allocatedBytes(group.path(layerFile(volumeId, number)))] as const,

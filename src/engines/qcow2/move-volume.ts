@@ -17,6 +17,7 @@ import type { Group } from './group.ts';
 import { syncDirectory } from './layer-file.ts';
 import { activeLayer, findVolume, layerFile } from './record.ts';
 import type { GroupRecord, Layer, VolumeRecord } from './record.ts';
+import { dropMirror } from './mirror-end.ts';
 import { dropSend } from './send-end.ts';
 import { closeVolume } from './volumes.ts';
 
@@ -75,7 +76,8 @@ async function leave(from: Group, volumeId: VolumeId): Promise<VolumeRecord> {
   if (fork) {
     refuse({ code: 'in_use', what: 'volume', id: volumeId, by: `fork ${fork.forkId}` });
   }
-  const record = await dropSend(from, entered, daemon);
+  const sendless = await dropSend(from, entered, daemon);
+  const record = await dropMirror(from, sendless, daemon);
   if (daemon) {
     await closeExports(daemon.qmp, [hostExportId(volume.key)]);
     await closeVolume(daemon.qmp, volume);

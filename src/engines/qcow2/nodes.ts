@@ -5,6 +5,7 @@
  *                                                      ▲
  *           v3.n (NBD) ◀─ mirror ◀─ v3-1.s (send head) ┘
  *                         commit ◀─ v3.m (merge head, over any layer); v3.g: gathered layers
+ *   export ─▶ v3.t (mirror filter, while there is a mirror) ─▶ v3; its target is v3.y (NBD)
  *
  * The head is a filter that never moves: block jobs look through it, everything changes beneath.
  * Heads for jobs give them the root node that they want, off the hosts' way.
@@ -47,6 +48,19 @@ export function linkNode(key: number): string {
 
 export function mergeHeadNode(key: number): string {
   return `v${key}.m`;
+}
+
+/** The mirror puts it above the head: what is written below it is not mirrored. */
+export function mirrorFilterNode(key: number): string {
+  return `v${key}.t`;
+}
+
+export function mirrorLinkNode(key: number): string {
+  return `v${key}.y`;
+}
+
+export function isMirrorNode(name: string): boolean {
+  return /\.[ty]$/.test(name);
 }
 
 /** A layer of its own that gathers several layers for a send. */

@@ -8,6 +8,7 @@ import { createLayers } from './layers.ts';
 import { addLayer, findVolume, sealedLayer, withVolume } from './record.ts';
 import type { GroupRecord } from './record.ts';
 import { giveUp } from './receive.ts';
+import { giveUpStandby } from './standby.ts';
 
 export function promote(
   group: Group,
@@ -26,7 +27,8 @@ export function promote(
     if (entered.record.points.at(-1) !== point) {
       throw new Failure(`group ${group.id}: points after ${pointId} must be set aside first`);
     }
-    const record = await giveUp(group, entered.record, entered.daemon);
+    const received = await giveUp(group, entered.record, entered.daemon);
+    const record = await giveUpStandby(group, received, entered.daemon);
     const members = point.volumes.filter((v) => volumeIds?.includes(v.volumeId) ?? true);
     const wanted = members.map((spec) => {
       const volume = findVolume(record, spec.volumeId);

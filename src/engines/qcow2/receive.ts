@@ -16,20 +16,13 @@ import { collectGarbage, enter, enterRunning } from './enter.ts';
 import { RECEIVING_EXPORT, closeExportsOf, openExports, receivingExportId } from './exports.ts';
 import { needPoint } from './group.ts';
 import type { Group } from './group.ts';
-import { createLayers, needRoom } from './layers.ts';
+import { needRoom } from './layers.ts';
 import { openServer } from './nbd-server.ts';
 import { layerNode } from './nodes.ts';
+import { addressOf, makePlace, withPlaceOnTop } from './place.ts';
 import { closeReceiving, openReceiving, sealReceiving } from './receiving-nodes.ts';
-import {
-  addLayer,
-  findPoint,
-  findVolume,
-  layerFile,
-  sealedLayer,
-  specOf,
-  withVolume,
-} from './record.ts';
-import type { GroupRecord, Receiving, ReceivingVolume, VolumeRecord } from './record.ts';
+import { findPoint, layerFile, specOf } from './record.ts';
+import type { GroupRecord, Receiving } from './record.ts';
 
 export function receivePoint(group: Group, request: ReceivePoint): Promise<ReceivingTarget> {
   return group.locked(async () => {
@@ -75,29 +68,8 @@ async function prepare(
   record: GroupRecord,
   { pointId, basePointId, peerId, volumes: specs }: ReceivePoint,
 ): Promise<GroupRecord> {
-  let { nextKey } = record;
-  const volumes = specs.map((spec): ReceivingVolume => {
-    const known = findVolume(record, spec.volumeId);
-    const base = known && basePointId !== undefined ? sealedLayer(known, basePointId) : undefined;
-    const key = known?.key ?? nextKey++;
-    return { ...specOf(spec), key, number: known?.nextLayer ?? 0, base: base?.number };
-  });
-  await createLayers(
-    group,
-    volumes.map((volume) => ({ ...volume, below: volume.base })),
-  );
-  return group.save({
-    ...record,
-    nextKey,
-    // The numbers are used up: what is given up becomes garbage under its own name.
-    volumes: record.volumes.map((volume) => usedUp(volume, volumes)),
-    receiving: { pointId, basePointId, peerId, instance, volumes },
-  });
-}
-
-function usedUp(volume: VolumeRecord, receiving: readonly ReceivingVolume[]): VolumeRecord {
-  const isReceiving = receiving.some(({ volumeId }) => volumeId === volume.volumeId);
-  return isReceiving ? { ...volume, nextLayer: volume.nextLayer + 1 } : volume;
+  const { volumes, next } = await makePlace(group, record, specs, basePointId);
+  return group.save({ ...next, receiving: { pointId, basePointId, peerId, instance, volumes } });
 }
 
 async function open(
@@ -133,14 +105,11 @@ function targetOf(
   instance: string,
   { volumes }: ReceivePoint,
 ): ReceivingTarget {
-  const { address, tls } = group.site.options;
-  return {
-    host: address,
-    port: port ?? 0,
-    tlsName: tls.tlsName,
-    instance,
-    exports: volumes.map(({ volumeId }) => ({ volumeId, exportName: exportName({ volumeId }) })),
-  };
+  const exports = volumes.map(({ volumeId }) => ({
+    volumeId,
+    exportName: exportName({ volumeId }),
+  }));
+  return addressOf(group, port, instance, exports);
 }
 
 function exportName({ volumeId }: Pick<VolumeSpec, 'volumeId'>): string {
@@ -165,7 +134,7 @@ export function completePoint(group: Group, pointId: PointId): Promise<void> {
 
 function completed(record: GroupRecord, receiving: Receiving, completedAt: number): GroupRecord {
   const { pointId, volumes, instance } = receiving;
-  let next: GroupRecord = {
+  const next: GroupRecord = {
     ...record,
     receiving: undefined,
     points: [
@@ -179,15 +148,7 @@ function completed(record: GroupRecord, receiving: Receiving, completedAt: numbe
       },
     ],
   };
-  for (const { key, number, base, ...spec } of volumes) {
-    const layer = { number, seals: pointId, isRoot: base === undefined };
-    if (!findVolume(next, spec.volumeId)) {
-      const added: VolumeRecord = { ...specOf(spec), key, nextLayer: number, layers: [] };
-      next = { ...next, volumes: [...next.volumes, added] };
-    }
-    next = withVolume(next, spec.volumeId, (v) => ({ ...addLayer(v, layer), ...specOf(spec) }));
-  }
-  return next;
+  return withPlaceOnTop(next, volumes, pointId);
 }
 
 export function abandonPoint(group: Group): Promise<void> {

@@ -70,7 +70,8 @@ export async function closeReceiving(
   { volumes }: Receiving,
 ): Promise<void> {
   await closeExportsOf(qmp, RECEIVING_EXPORT);
-  await closeServer(group, qmp);
+  // A standby is open to the same peer.
+  if ((await group.record()).standby === undefined) await closeServer(group, qmp);
   const graph = await readGraph(qmp);
   await deleteNodes(
     qmp,

@@ -1,4 +1,12 @@
-import type { ForkId, GroupId, Instant, PointId, SiteId, VolumeId } from '../../domain/ids.ts';
+import type {
+  ForkId,
+  GroupId,
+  Instant,
+  MirrorId,
+  PointId,
+  SiteId,
+  VolumeId,
+} from '../../domain/ids.ts';
 import { Failure } from '../../domain/refusal.ts';
 import type { ReceivingTarget, VolumeSpec } from '../../ports/engine.ts';
 
@@ -28,6 +36,8 @@ export interface GroupRecord {
   readonly receiving: Receiving | undefined;
   readonly sending: Sending | undefined;
   readonly sent: Sent | undefined;
+  readonly standby: Standby | undefined;
+  readonly mirror: Mirror | undefined;
   /** On their way to another group, which may know them already. */
   readonly leaving: readonly VolumeRecord[];
 }
@@ -88,6 +98,23 @@ export interface ReceivingVolume extends VolumeSpec {
   readonly base: number | undefined;
 }
 
+/** Beside the chain, on its newest point's layers: it takes the top of the chain once it is kept. */
+export interface Standby {
+  readonly mirrorId: MirrorId;
+  readonly basePointId: PointId;
+  readonly peerId: SiteId;
+  /** Of the daemon that had it open. What that one acknowledged is on disk whatever became of it. */
+  readonly instance: string;
+  readonly volumes: readonly ReceivingVolume[];
+}
+
+export interface Mirror {
+  readonly mirrorId: MirrorId;
+  readonly target: ReceivingTarget;
+  /** Of the daemon that carries it. */
+  readonly instance: string;
+}
+
 export interface Sending {
   readonly pointId: PointId;
   readonly basePointId: PointId | undefined;
@@ -123,6 +150,8 @@ export const EMPTY_RECORD: GroupRecord = {
   receiving: undefined,
   sending: undefined,
   sent: undefined,
+  standby: undefined,
+  mirror: undefined,
   leaving: [],
 };
 

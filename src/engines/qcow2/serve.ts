@@ -7,7 +7,8 @@ import { HOST_EXPORT, closeExportsOf, hostExportId, openExports } from './export
 import type { VolumeExport } from './exports.ts';
 import type { Group } from './group.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { headNode, layerNode, reopenOptions } from './nodes.ts';
+import { headNode, layerNode, mirrorFilterNode, reopenOptions } from './nodes.ts';
+import { readGraph } from './graph.ts';
 import { admittedNow, closeServer, openServer } from './nbd-server.ts';
 import { activeLayer, layerBelow, presentVolumes } from './record.ts';
 import type { GroupRecord, VolumeRecord } from './record.ts';
@@ -27,7 +28,8 @@ export function serve(group: Group, { hosts }: HostAccess): Promise<ServedGroup>
     const role = { audience: 'hosts', tlsDirectory: tls.siteDirectory, admitted } as const;
     const record = await openServer(group, qmp, entered.record, role);
     const volumes = presentVolumes(record);
-    const exports = volumes.map(hostExport);
+    const { nodes } = await readGraph(qmp);
+    const exports = volumes.map((volume) => hostExport(volume, nodes));
     await closeStaleExports(qmp, exports);
     await openExports(qmp, exports);
     return {
@@ -38,8 +40,10 @@ export function serve(group: Group, { hosts }: HostAccess): Promise<ServedGroup>
   });
 }
 
-export function hostExport({ key, name }: VolumeRecord): VolumeExport {
-  return { id: hostExportId(key), node: headNode(key), name };
+/** @param nodes those that the daemon has: hosts come in above a mirror, or it would miss their writes */
+export function hostExport({ key, name }: VolumeRecord, nodes: ReadonlySet<string>): VolumeExport {
+  const filter = mirrorFilterNode(key);
+  return { id: hostExportId(key), node: nodes.has(filter) ? filter : headNode(key), name };
 }
 
 export function fence(group: Group): Promise<void> {

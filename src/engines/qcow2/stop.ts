@@ -4,6 +4,7 @@ import { QmpTimeout } from '../qmp/errors.ts';
 import { queryJobs } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
 import { EMPTY_RECORD } from './record.ts';
+import { MIRROR_JOB } from './mirror-end.ts';
 import { cutLink } from './send-end.ts';
 import { SEND_JOB } from './send-plan.ts';
 
@@ -36,10 +37,14 @@ async function stopDaemon(group: Group): Promise<void> {
   try {
     const daemon = await group.findDaemon();
     if (!daemon) return;
-    const { sending } = await group.record();
+    const { sending, mirror } = await group.record();
     // The daemon waits for its copies' requests, which a silent link never answers.
-    const sends = (await queryJobs(daemon.qmp)).some(({ id }) => id.startsWith(SEND_JOB));
+    const jobs = await queryJobs(daemon.qmp);
+    const sends = jobs.some(({ id }) => id.startsWith(SEND_JOB));
     if (sending && sends) await cutLink(group, sending.target);
+    if (mirror && jobs.some(({ id }) => id.startsWith(MIRROR_JOB))) {
+      await cutLink(group, mirror.target);
+    }
     await quitDaemon(group.paths, daemon, clock);
   } catch (cause) {
     if (!(cause instanceof DaemonHung || cause instanceof QmpTimeout)) throw cause;

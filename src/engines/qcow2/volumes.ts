@@ -13,7 +13,9 @@ import { headNode, layerNode, throttleGroup } from './nodes.ts';
 import { activeLayer, findVolume, forkFile, layerFile, specOf, withVolume } from './record.ts';
 import type { GroupRecord, VolumeRecord } from './record.ts';
 import { giveUp } from './receive.ts';
+import { dropMirror } from './mirror-end.ts';
 import { dropSend } from './send-end.ts';
+import { giveUpStandby } from './standby.ts';
 import { hostExport } from './serve.ts';
 
 const SECTOR_BYTES = 512;
@@ -52,7 +54,11 @@ export async function deleteVolume(group: Group, volumeId: VolumeId): Promise<vo
       record = await giveUp(group, record, daemon);
     }
     const volume = findVolume(record, volumeId);
-    if (volume) record = await dropSend(group, record, daemon);
+    if (volume) {
+      record = await giveUpStandby(group, record, daemon);
+      record = await dropMirror(group, record, daemon);
+      record = await dropSend(group, record, daemon);
+    }
     if (volume && daemon) await closeExports(daemon.qmp, [hostExportId(volume.key)]);
     const next = withoutVolume(record, volumeId);
     if (next === record) return;
@@ -99,12 +105,14 @@ export async function resizeVolume(
   sizeBytes: number,
 ): Promise<void> {
   await group.alone(['merge'], async () => {
-    const { record, daemon } = await enter(group);
-    const volume = findVolume(record, volumeId);
+    const entered = await enter(group);
+    const { daemon } = entered;
+    const volume = findVolume(entered.record, volumeId);
     if (!volume || !activeLayer(volume)) {
       throw new Failure(`group ${group.id}: volume ${volumeId} is not in its present`);
     }
     checkSize(volume, sizeBytes);
+    const record = await dropMirror(group, entered.record, daemon);
     // Recorded first: whoever opens the layer finds it smaller than this, and grows it.
     const grown = { ...volume, sizeBytes };
     const next = withVolume(record, volumeId, () => grown);
@@ -113,7 +121,8 @@ export async function resizeVolume(
     await closeExports(daemon.qmp, [hostExportId(volume.key)]);
     await growVolumes(group, daemon.qmp, next);
     const isServed = (await admittedNow(daemon.qmp, 'hosts')) !== undefined;
-    if (isServed) await openExports(daemon.qmp, [hostExport(grown)]);
+    const { nodes } = await readGraph(daemon.qmp);
+    if (isServed) await openExports(daemon.qmp, [hostExport(grown, nodes)]);
   });
 }
 

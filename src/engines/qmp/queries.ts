@@ -50,6 +50,8 @@ export interface BlockJob {
   readonly id: string;
   readonly ioStatus: 'ok' | 'failed' | 'nospace';
   readonly paused: boolean;
+  /** Of a mirror: each write is at its target before it is acknowledged. */
+  readonly activelySynced: boolean;
 }
 
 /** A daemon with 1,000 volumes needs 0.1 s for the nodes. */
@@ -98,6 +100,7 @@ export async function queryBlockJobs(qmp: QmpClient): Promise<readonly BlockJob[
     id: text(job, 'device'),
     ioStatus: ioStatus(text(job, 'io-status')),
     paused: flag(job, 'paused'),
+    activelySynced: flag(job, 'actively-synced'),
   }));
 }
 

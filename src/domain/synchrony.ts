@@ -1,0 +1,123 @@
+import { afterFact } from './data-condition.ts';
+import type { ConditionFact, DataCondition } from './data-condition.ts';
+import type { Instant, MirrorId } from './ids.ts';
+import { newest } from './recovery-point.ts';
+import type { RecoveryPoint } from './recovery-point.ts';
+import type { ReplicationSession, SessionState } from './replication-session.ts';
+
+/**
+ * What makes a session synchronous. Beside its cycles a *mirror* carries each write of the source's
+ * hosts to a *standby* at the destination before the host is answered.
+ */
+export interface Synchrony {
+  /** Hosts wait for the destination no longer than this before they go on alone. */
+  readonly stallSeconds: number;
+  /** As the source sees it, and as it last told the destination. */
+  readonly condition: DataCondition;
+  /** The mirror that runs, is being begun, or was lost last. */
+  readonly mirrorId: MirrorId | undefined;
+  /**
+   * The source's instant up to which the standby has everything that was acknowledged, as far as
+   * the destination has recorded it. Absent: there is no such standby.
+   */
+  readonly completeUpTo: Instant | undefined;
+  /**
+   * At the source, once the mirror was lost: the sequence of its newest point then. Only a later
+   * point has all that the standby has, so only that may take its place.
+   */
+  readonly lostAfter: number | undefined;
+}
+
+/** Between two mirrors, so that a link that comes and goes does not make a storm of them. */
+export const MIRROR_REST_MS = 1000;
+
+export function newSynchrony(stallSeconds: number, why: string, at: Instant): Synchrony {
+  return {
+    stallSeconds,
+    condition: { state: 'catching_up', since: at, why },
+    mirrorId: undefined,
+    completeUpTo: undefined,
+    lostAfter: undefined,
+  };
+}
+
+/** States in which the source keeps a mirror. */
+const mirrored = new Set<SessionState>(['ok', 'synchronizing', 'system_paused', 'handing_over']);
+
+/** Whether this source should have a mirror now. */
+export function wantsMirror(session: ReplicationSession): boolean {
+  return session.sync !== undefined && session.role === 'source' && mirrored.has(session.state);
+}
+
+/** What the source finds of its mirror. */
+export type MirrorState = 'copying' | 'level' | 'failed' | 'absent';
+
+/** What it should do about it. */
+export type MirrorStep = 'go_on' | 'begin' | 'cycle_first' | 'rest' | 'end' | 'none';
+
+/**
+ * A mirror begins on the newest point, once both sites have it, and copies only what was written
+ * since. After a loss that point must have been sealed later than the loss.
+ */
+export function mirrorStep(
+  session: ReplicationSession,
+  points: readonly RecoveryPoint[],
+  mirror: MirrorState,
+  now: Instant,
+): MirrorStep {
+  const { sync } = session;
+  if (sync === undefined || !wantsMirror(session)) return mirror === 'absent' ? 'none' : 'end';
+  if (mirror === 'copying' || mirror === 'level') return 'go_on';
+  if (needsCycle(session, points)) return 'cycle_first';
+  const sinceMs = now - sync.condition.since;
+  // Before zero the clock was set back meanwhile.
+  const rests = sync.lostAfter !== undefined && sinceMs >= 0 && sinceMs < MIRROR_REST_MS;
+  return rests ? 'rest' : 'begin';
+}
+
+/** Whether a mirror cannot begin until another point is at both sites. */
+export function needsCycle(
+  { sync }: ReplicationSession,
+  points: readonly RecoveryPoint[],
+): boolean {
+  if (sync === undefined) return false;
+  const last = newest(points);
+  if (last?.commonAt === undefined || last.expiring) return true;
+  return last.sequence <= (sync.lostAfter ?? 0);
+}
+
+/** The session after a fact about its mirror. An asynchronous one stays as it is. */
+export function withFact(
+  session: ReplicationSession,
+  fact: ConditionFact,
+  { why, at, newestSequence }: { why: string; at: Instant; newestSequence: number },
+): ReplicationSession {
+  const { sync } = session;
+  if (sync === undefined) return session;
+  const condition = afterFact(sync.condition, fact, why, at);
+  const lostAfter =
+    fact === 'levelled' || fact === 'begun' ? undefined : (sync.lostAfter ?? newestSequence);
+  if (condition === sync.condition && lostAfter === sync.lostAfter) return session;
+  return { ...session, sync: { ...sync, condition, lostAfter } };
+}
+
+/** The session once the holder has changed, or its standby has become a point: all begins anew. */
+export function withoutMirror<T extends Pick<ReplicationSession, 'sync'>>(
+  session: T,
+  why: string,
+  at: Instant,
+): T {
+  const { sync } = session;
+  return sync === undefined
+    ? session
+    : { ...session, sync: newSynchrony(sync.stallSeconds, why, at) };
+}
+
+/** Whether this point has all that the standby of that mirror has. */
+export function surpasses(
+  { sync }: ReplicationSession,
+  { sequence }: Pick<RecoveryPoint, 'sequence'>,
+): MirrorId | undefined {
+  if (sync?.lostAfter === undefined || sequence <= sync.lostAfter) return undefined;
+  return sync.mirrorId;
+}

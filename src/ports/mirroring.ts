@@ -1,0 +1,101 @@
+import type { GroupId, MirrorId, PointId, SiteId, VolumeId } from '../domain/ids.ts';
+import type { ReceivingTarget, VolumeSpec } from './engine.ts';
+
+/**
+ * The synchronous half of an engine. A *mirror* carries every write of the source's hosts to a
+ * *standby* at the destination, and the host is answered when both have it.
+ *
+ *   destination: openStandby ──▶ standby (open to the peer) ── keepStandby ──▶ newest point
+ *   source:      startMirror ──▶ copying ──▶ level ── finishMirror ──▶ both are equal for good
+ *                                   └──────── the link or a disk fails ──▶ failed
+ *
+ * A mirror that failed, or whose data plane at either end is another process now, is never gone on
+ * with: what one of them had acknowledged and the other lost nobody knows. Another mirror begins
+ * into another standby, on a point that both sites have.
+ */
+export interface Mirroring {
+  /**
+   * Opens a standby on the newest point, to the peer only, beside whatever is being received. A
+   * repeat with the same mirror returns the same while its data plane lives. The standby of another
+   * mirror is given up.
+   *
+   * @throws Refusal `point_missing` — the base is not here
+   * @throws Refusal `no_space` — nothing was opened
+   * @throws Refusal `busy` — a data plane that died had it open: another mirror is needed
+   */
+  openStandby(request: OpenStandby): Promise<ReceivingTarget>;
+
+  /** Gives the standby up. Does nothing when there is none. */
+  dropStandby(groupId: GroupId): Promise<void>;
+
+  /**
+   * Closes the standby and makes it the newest point: durable, immutable. Also when the data plane
+   * that had it open is gone, since what it acknowledged is on disk. A repeat returns at once.
+   *
+   * @throws Refusal `point_missing` — there is no standby of this mirror
+   */
+  keepStandby(groupId: GroupId, mirrorId: MirrorId, pointId: PointId): Promise<void>;
+
+  /**
+   * Begins to mirror the group's present, of which the target has all up to the newest point. First
+   * what was written since is copied while hosts go on; then hosts are answered when both have it.
+   * A repeat with the same mirror changes nothing.
+   *
+   * @throws Failure when `basePointId` is not the newest point, or the same mirror was lost
+   * @throws LinkFailure when the target cannot be opened
+   */
+  startMirror(request: StartMirror): Promise<void>;
+
+  /** A look that waits for nobody's work; undefined when there is no mirror. */
+  inspectMirror(groupId: GroupId): Promise<MirrorInspection | undefined>;
+
+  /**
+   * Ends a mirror that is level: on return the standby's content is the present's. Hosts are fenced,
+   * or what they write from then on is here alone.
+   *
+   * @throws Failure when it was not level to the end; it is ended all the same
+   */
+  finishMirror(groupId: GroupId, mirrorId: MirrorId): Promise<void>;
+
+  /** Ends the mirror, whatever it did; hosts go on alone. Does nothing when there is none. */
+  stopMirror(groupId: GroupId): Promise<void>;
+}
+
+export interface OpenStandby {
+  readonly groupId: GroupId;
+  readonly mirrorId: MirrorId;
+  readonly basePointId: PointId;
+  readonly peerId: SiteId;
+  readonly volumes: readonly VolumeSpec[];
+}
+
+export interface StartMirror {
+  readonly groupId: GroupId;
+  readonly mirrorId: MirrorId;
+  readonly basePointId: PointId;
+  readonly peerId: SiteId;
+  readonly target: ReceivingTarget;
+  /** A connection that breaks is tried again for this long before hosts go on alone; whole seconds. */
+  readonly reconnectSeconds: number;
+}
+
+export interface MirrorInspection {
+  readonly mirrorId: MirrorId;
+  /** Of the standby's data plane; another one there is another standby. */
+  readonly targetInstance: string;
+  /** Where its connections go: what a watch cuts when nothing answers there. */
+  readonly to: { readonly host: string; readonly port: number };
+  /** The worst of its volumes. */
+  readonly state: 'copying' | 'level' | 'failed';
+  /** Of a failed one. */
+  readonly why: string | undefined;
+  readonly volumes: readonly MirroredVolume[];
+}
+
+export interface MirroredVolume {
+  readonly volumeId: VolumeId;
+  /** Bytes that the standby has acknowledged, copies and hosts' writes. Only grows. */
+  readonly doneBytes: number;
+  /** With those that are on their way or still to be copied. */
+  readonly totalBytes: number;
+}
