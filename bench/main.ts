@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import type { Bench, BenchContext } from './bench.ts';
 import { deepChains } from './deep-chains.ts';
 import { deltaCycle } from './delta-cycle.ts';
+import { failover } from './failover.ts';
 import { firstCopy } from './first-copy.ts';
 import { handoverOutage } from './handover-outage.ts';
 import { hostCost } from './host-cost.ts';
@@ -18,6 +19,7 @@ const benches: readonly Bench[] = [
   firstCopy,
   hostCost,
   handoverOutage,
+  failover,
   startUp,
   deepChains,
 ];

@@ -46,8 +46,13 @@ export function said(values: readonly number[], digits: number): string {
 }
 
 /** `0.97 (0.93–1.01) ✓` */
-export function judged(ratios: readonly number[], wanted: number, is: 'least' | 'most'): string {
-  const { median } = spreadOf(ratios);
+export function judged(
+  values: readonly number[],
+  wanted: number,
+  is: 'least' | 'most',
+  digits = 2,
+): string {
+  const { median } = spreadOf(values);
   const holds = is === 'least' ? median >= wanted : median <= wanted;
-  return `**${said(ratios, 2)}** ${holds ? 'holds' : 'MISSED'}`;
+  return `**${said(values, digits)}** ${holds ? 'holds' : 'MISSED'}`;
 }

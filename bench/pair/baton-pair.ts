@@ -71,14 +71,14 @@ export class BatonPair {
     await remove(`/groups/${name}`);
   }
 
-  /** Where a host writes a volume that A holds. */
-  async target(volume: string): Promise<FioTarget> {
+  /** Where a host writes a volume that this site holds. */
+  async target(volume: string, site = this.a): Promise<FioTarget> {
     const path = `/volumes/${volume}/attachment`;
-    const { host, port, exportName } = await askSite<Attachment>(this.a, { method: 'GET', path });
+    const { host, port, exportName } = await askSite<Attachment>(site, { method: 'GET', path });
     if (host === undefined || port === undefined) throw new Error(`${volume} is not served`);
-    const { credentialsDirectory } = this.a;
+    const { credentialsDirectory } = site;
     // Beside the pair, which is root's alone.
-    const home = `${this.#directory}-fio-${volume}`;
+    const home = `${this.#directory}-fio-${site.name}-${volume}`;
     return tlsTarget({ host, port, exportName, credentialsDirectory, home });
   }
 

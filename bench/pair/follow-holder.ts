@@ -33,9 +33,7 @@ export class HolderFollower {
   async connect(volume: string): Promise<NbdConnection> {
     this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
     const { site, attachment } = await this.#asking;
-    const { host, port, tlsName } = attachment;
-    const tls = { serverName: tlsName, ...(await hostCredentials(site)) };
-    return connectNbd({ address: { host, port }, exportName: volume, tls });
+    return connect(site, attachment, volume);
   }
 
   /** The site that serves the group now. */
@@ -54,6 +52,22 @@ export class HolderFollower {
     }
     throw new Error(`no site serves ${this.#volume} within ${FOLLOW_LIMIT_MS / 1000} s`);
   }
+}
+
+/** Connects to the volume at that site. @throws Error where it is not served there now */
+export async function connectAt(site: BatonSite, volume: string): Promise<NbdConnection> {
+  const attachment = await attachmentAt(site, volume);
+  if (attachment === undefined) throw new Error(`${site.name} does not serve ${volume}`);
+  return connect(site, attachment, volume);
+}
+
+async function connect(
+  site: BatonSite,
+  { host, port, tlsName }: Holder['attachment'],
+  volume: string,
+): Promise<NbdConnection> {
+  const tls = { serverName: tlsName, ...(await hostCredentials(site)) };
+  return connectNbd({ address: { host, port }, exportName: volume, tls });
 }
 
 async function attachmentAt(
