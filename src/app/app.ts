@@ -6,6 +6,7 @@ import type {
   RuleId,
   SagaId,
   SessionId,
+  SignInId,
   SiteId,
   UserId,
   VolumeId,
@@ -47,9 +48,12 @@ import {
   changePassword,
   createUser,
   deleteUser,
+  endSignIn,
+  listSignIns,
   signIn,
   signOut,
 } from './sign-in.ts';
+import type { Caller, SignIn } from './sign-in.ts';
 import * as views from './views.ts';
 
 /** Every use case, with its ports in place: what a dialect calls. Each is documented where it is. */
@@ -57,9 +61,11 @@ export type App = ReturnType<typeof createApp>;
 
 export function createApp(ports: AppPorts) {
   return {
-    signIn: (r: { name: string; password: string }) => signIn(ports, r),
+    signIn: (r: SignIn) => signIn(ports, r),
     signOut: (token: string) => signOut(ports, token),
     authenticate: (token: string) => authenticate(ports, token),
+    listSignIns: (r: { caller: Caller }) => listSignIns(ports, r),
+    endSignIn: (r: { signInId: SignInId; caller: Caller }) => endSignIn(ports, r),
     createUser: (r: Parameters<typeof createUser>[1]) => createUser(ports, r),
     changePassword: (r: { userId: UserId; password: string }) => changePassword(ports, r),
     deleteUser: (r: { userId: UserId }) => deleteUser(ports, r),

@@ -1,11 +1,11 @@
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { newId } from '../domain/ids.ts';
-import type { Instant, UserId } from '../domain/ids.ts';
+import type { Instant, SignInId, UserId } from '../domain/ids.ts';
 import { checkName } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
 import { may } from '../domain/user.ts';
-import type { Need, Role, User } from '../domain/user.ts';
+import type { Need, Role, Token, User } from '../domain/user.ts';
 import type { AppPorts } from './app-ports.ts';
 
 const derive = promisify<string, Buffer, number, { N: number; r: number; p: number }, Buffer>(
@@ -16,6 +16,8 @@ const derive = promisify<string, Buffer, number, { N: number; r: number; p: numb
 const COST = { N: 2 ** 14, r: 8, p: 1 };
 const KEY_BYTES = 32;
 export const TOKEN_TERM_MS = 12 * 60 * 60 * 1000;
+/** 128 bits as 32 letters and digits, which every dialect's clients take for a token. */
+const TOKEN_BYTES = 16;
 /** Failed sign-ins in a minute, per user name, after which more are refused without a look. */
 const MAX_FAILURES = 10;
 const FAILURE_WINDOW_MS = 60_000;
@@ -27,6 +29,19 @@ export const MIN_PASSWORD_LENGTH = 8;
 export interface Caller {
   readonly name: string;
   readonly role: Role;
+  readonly signInId: SignInId;
+}
+
+export interface SignIn {
+  readonly name: string;
+  readonly password: string;
+  readonly from?: string | undefined;
+  readonly application?: string | undefined;
+}
+
+/** A token as it may be shown: without anything that opens the API. */
+export interface SignInView extends Omit<Token, 'id' | 'userId'> {
+  readonly userName: string;
 }
 
 type Deps = Pick<AppPorts, 'store' | 'clock'>;
@@ -75,18 +90,27 @@ function rememberFailure(name: string, at: readonly Instant[]): void {
  */
 export async function signIn(
   ports: Deps,
-  credentials: { readonly name: string; readonly password: string },
+  { from, application, ...credentials }: SignIn,
 ): Promise<{ readonly token: string; readonly expiresAt: Instant; readonly caller: Caller }> {
   const { id: userId, name, role } = await checkPassword(ports, credentials);
-  const token = randomBytes(32).toString('base64url');
+  const token = randomBytes(TOKEN_BYTES).toString('hex');
+  const signInId = newId<SignInId>();
   const now = ports.clock.now();
   const expiresAt = now + TOKEN_TERM_MS;
   await ports.store.transaction(async (tx) => {
     for (const old of await tx.tokens.all())
       if (old.expiresAt <= now) await tx.tokens.remove(old.id);
-    await tx.tokens.insert({ id: hashOf(token), userId, expiresAt });
+    await tx.tokens.insert({
+      id: hashOf(token),
+      signInId,
+      userId,
+      createdAt: now,
+      expiresAt,
+      from,
+      application,
+    });
   });
-  return { token, expiresAt, caller: { name, role } };
+  return { token, expiresAt, caller: { name, role, signInId } };
 }
 
 /** @throws Refusal `unauthenticated` */
@@ -97,7 +121,38 @@ export function authenticate({ store, clock }: Deps, token: string): Promise<Cal
       return refuse({ code: 'unauthenticated', why: 'the token is unknown or has expired' });
     }
     const { name, role } = await tx.users.need(known.userId);
-    return { name, role };
+    return { name, role, signInId: known.signInId };
+  });
+}
+
+/** The tokens that still open the API, oldest first: the caller's own, or all to an administrator. */
+export function listSignIns(
+  { store, clock }: Deps,
+  { caller }: { readonly caller: Caller },
+): Promise<readonly SignInView[]> {
+  return store.read(async (tx) => {
+    const users = new Map((await tx.users.all()).map((u) => [u.id, u.name]));
+    return (await tx.tokens.all())
+      .filter((t) => t.expiresAt > clock.now())
+      .map(({ id: _hash, userId, ...shown }) => ({ ...shown, userName: users.get(userId) ?? '' }))
+      .filter((t) => may(caller.role, 'administer') || t.userName === caller.name);
+  });
+}
+
+/**
+ * Ends a token by its name in lists. A repeat changes nothing.
+ *
+ * @throws Refusal `forbidden` unless it is the caller's own, or the caller is an administrator
+ */
+export function endSignIn(
+  { store }: Pick<Deps, 'store'>,
+  { signInId, caller }: { readonly signInId: SignInId; readonly caller: Caller },
+): Promise<void> {
+  return store.transaction(async (tx) => {
+    for (const { id, userId } of await tx.tokens.where({ signInId })) {
+      if ((await tx.users.need(userId)).name !== caller.name) requireRole(caller, 'administer');
+      await tx.tokens.remove(id);
+    }
   });
 }
 

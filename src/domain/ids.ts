@@ -17,6 +17,7 @@ export type MirrorId = Id<'mirror'>;
 export type UserId = Id<'user'>;
 export type PolicyId = Id<'protection_policy'>;
 export type RuleId = Id<'replication_rule'>;
+export type SignInId = Id<'sign_in'>;
 
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type Instant = number;

@@ -1,4 +1,4 @@
-import type { Instant, UserId } from './ids.ts';
+import type { Instant, SignInId, UserId } from './ids.ts';
 
 /** From most to least; each may do what those after it may. */
 export const roles = ['administrator', 'storage_operator', 'dr_operator', 'viewer'] as const;
@@ -16,8 +16,15 @@ export interface User {
 /** A bearer token; only its SHA-256 is kept. */
 export interface Token {
   readonly id: string;
+  /** What the token may be called in lists; it opens nothing. */
+  readonly signInId: SignInId;
   readonly userId: UserId;
+  readonly createdAt: Instant;
   readonly expiresAt: Instant;
+  /** The address that it was asked from, where the dialect shows it. */
+  readonly from: string | undefined;
+  /** What the client calls itself. */
+  readonly application: string | undefined;
 }
 
 /**

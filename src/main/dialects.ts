@@ -3,6 +3,8 @@ import type { Server } from 'node:https';
 import type { FastifyHttpsOptions, FastifyPluginAsync } from 'fastify';
 import { nativeDialect } from '../dialects/native/native.ts';
 import { serverOptions as nativeServer } from '../dialects/native/server-options.ts';
+import { nimbleDialect } from '../dialects/nimble/nimble.ts';
+import { serverOptions as nimbleServer } from '../dialects/nimble/server-options.ts';
 import type { DialectOptions } from '../dialects/options.ts';
 import type { DialectName } from './listeners.ts';
 
@@ -16,4 +18,5 @@ export interface Dialect {
 
 export const dialects: { readonly [N in DialectName]: Dialect } = {
   native: { server: nativeServer, scope: nativeDialect, prefix: '/api/v1' },
+  nimble: { server: nimbleServer, scope: nimbleDialect, prefix: '' },
 };

@@ -3,6 +3,7 @@
 /** Each dialect has its own port: vendors' clients fix theirs, and the dialects' paths collide. */
 const dialectListeners = {
   native: { port: 8443, path: '/api/v1' },
+  nimble: { port: 5392, path: '/v1' },
 } as const;
 
 export type DialectName = keyof typeof dialectListeners;

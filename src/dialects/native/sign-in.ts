@@ -48,7 +48,7 @@ export const signIn: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { 
     },
     async ({ body }) => {
       const { token, expiresAt, caller } = await app.signIn(body);
-      return { token, expiresAt: iso(expiresAt), ...caller };
+      return { token, expiresAt: iso(expiresAt), name: caller.name, role: caller.role };
     },
   );
 

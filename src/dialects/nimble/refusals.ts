@@ -1,0 +1,39 @@
+import type { Reason, ReasonCode } from '../../domain/refusal.ts';
+import type { Code } from './codes.ts';
+
+type ReasonOf<C extends ReasonCode> = Extract<Reason, { readonly code: C }>;
+
+/** How this dialect says each refusal; where the vendor has more words, by the facts of the case. */
+export const said: { readonly [C in ReasonCode]: Code | ((reason: ReasonOf<C>) => Code) } = {
+  invalid: 'SM_invalid_arg_value',
+  unauthenticated: 'SM_unauthorized',
+  forbidden: 'SM_eacces',
+  not_found: 'SM_enoent',
+  point_missing: 'SM_enoent',
+  already_exists: 'SM_eexist',
+  limit_reached: 'SM_too_many',
+  wrong_state: 'SM_ebusy',
+  operation_running: 'SM_ebusy',
+  not_holder: 'SM_eperm',
+  stale_epoch: 'SM_eagain',
+  not_protected: 'SM_einval',
+  already_protected: 'SM_eexist',
+  peer_untrusted: 'SM_eperm',
+  peer_in_use: 'SM_ebusy',
+  no_common_point: 'SM_eperm',
+  confirmation_needed: 'SM_eperm',
+  in_use: 'SM_ebusy',
+  past_point_of_no_return: 'SM_ebusy',
+  aborted: 'SM_eagain',
+  busy: 'SM_ebusy',
+  unsupported: 'SM_no_support',
+  too_many_logins: 'SM_unauthorized',
+  peer_unreachable: 'SM_eagain',
+  freeze_too_long: 'SM_eagain',
+  no_space: 'SM_eagain',
+};
+
+export function wordsFor<C extends ReasonCode>(reason: ReasonOf<C>): Code {
+  const words: Code | ((reason: ReasonOf<C>) => Code) = said[reason.code];
+  return typeof words === 'string' ? words : words(reason);
+}

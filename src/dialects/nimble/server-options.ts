@@ -1,0 +1,19 @@
+import { randomUUID } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { NimbleError, answer } from './errors.ts';
+
+/** What the server under this dialect has to be told: a plugin cannot. */
+export const serverOptions = {
+  /** A request that has not come in whole by then is dropped; Fastify alone would wait for ever. */
+  requestTimeout: 30_000,
+  genReqId: () => randomUUID() as string,
+  routerOptions: {
+    /** The vendor's clients do end paths with a slash now and then. */
+    ignoreTrailingSlash: true,
+    maxParamLength: 256,
+  },
+  /** A path that is not even a URL never comes to the plugin. */
+  frameworkErrors: (_error: Error, _request: FastifyRequest, reply: FastifyReply): void => {
+    void answer(reply, new NimbleError('SM_malformed_url', 'It cannot be parsed.'));
+  },
+};
