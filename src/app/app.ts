@@ -18,8 +18,12 @@ import { recordAudit } from './audit.ts';
 import type { AuditLine } from './audit.ts';
 import { assignPolicy, unassignPolicy } from './assign-policy.ts';
 import type { AssignPolicy } from './assign-policy.ts';
-import { addVolume, createGroup, deleteGroup, removeVolume } from './change-group.ts';
+import { changeMembers, createGroup, deleteGroup } from './change-group.ts';
+import type { ChangeMembers, CreateGroup } from './change-group.ts';
 import { deleteVolume, resizeVolume } from './change-volume.ts';
+import { askSite } from './ask-site.ts';
+import type { AskSite } from './ask-site.ts';
+import { showBothSites } from './both-sites.ts';
 import { createVolume } from './create-volume.ts';
 import type { CreateVolume } from './create-volume.ts';
 import { acknowledgeFailover } from './acknowledge-failover.ts';
@@ -86,10 +90,13 @@ export function createApp(ports: AppPorts) {
     showAttachment: (id: VolumeId) => showAttachment(ports, id),
     groupOfLoneVolume: (r: LoneVolume) => groupOfLoneVolume(ports, r),
 
-    createGroup: (r: { name: string }) => createGroup(ports, r),
+    createGroup: (r: CreateGroup) => createGroup(ports, r),
     deleteGroup: (r: { groupId: GroupId }) => deleteGroup(ports, r),
-    addVolume: (r: { groupId: GroupId; volumeId: VolumeId }) => addVolume(ports, r),
-    removeVolume: (r: { groupId: GroupId; volumeId: VolumeId }) => removeVolume(ports, r),
+    addVolume: (r: { groupId: GroupId; volumeId: VolumeId }) =>
+      changeMembers(ports, { groupId: r.groupId, add: [r.volumeId], remove: [] }),
+    changeMembers: (r: ChangeMembers) => changeMembers(ports, r),
+    removeVolume: (r: { groupId: GroupId; volumeId: VolumeId }) =>
+      changeMembers(ports, { groupId: r.groupId, add: [], remove: [r.volumeId] }),
     listGroups: () => views.listGroups(ports),
     showGroup: (id: GroupId) => views.showGroup(ports, id),
     inspectGroup: (id: GroupId) => views.inspectGroup(ports, id),
@@ -137,6 +144,9 @@ export function createApp(ports: AppPorts) {
     /** Resolves when the job has ended, either way. */
     endOfJob: (id: SagaId) => ports.sagas.ended(id),
     abortJob: (r: { jobId: SagaId; by: string }) => abortJob(ports, r),
+
+    showBothSites: () => showBothSites(ports),
+    askSite: (r: AskSite) => askSite(ports, r),
 
     recordAudit: (line: AuditLine) => recordAudit(ports, line),
     listAudit: () => ports.store.read((tx) => tx.audit.all()),

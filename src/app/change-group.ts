@@ -1,19 +1,26 @@
 import { MAX_VOLUMES_PER_GROUP } from '../domain/group.ts';
 import type { Group } from '../domain/group.ts';
 import { newId } from '../domain/ids.ts';
-import type { GroupId, SagaId, VolumeId } from '../domain/ids.ts';
+import type { GroupId, SagaId, SiteId, VolumeId } from '../domain/ids.ts';
 import { checkName } from '../domain/names.ts';
 import { requireHolder } from '../domain/ownership.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Transaction } from '../ports/store.ts';
-import { deleteGroup as deleteSaga, moveVolume } from '../sagas/members.ts';
+import { deleteGroup as deleteSaga, moveVolumes } from '../sagas/members.ts';
+import type { Move } from '../sagas/members.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import { lockGroup } from '../sagas/operation.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
-import { insertGroup, insertImplicitGroup } from './create-volume.ts';
+import { insertGroup, insertImplicitGroup, refuseTakenGroupName } from './create-volume.ts';
+import { refuseStandIn } from './pair-volumes.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
+
+export interface CreateGroup {
+  readonly name: string;
+  readonly description?: string | undefined;
+}
 
 /**
  * Makes an empty group.
@@ -22,71 +29,90 @@ type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
  */
 export function createGroup(
   { store, clock, here }: Deps,
-  { name }: { readonly name: string },
+  { name, description }: CreateGroup,
 ): Promise<Group> {
   checkName(name);
   return store.transaction((tx) =>
-    insertGroup(tx, { name, implicit: false, hosts: [] }, here, clock.now()),
+    insertGroup(tx, { name, description, implicit: false, hosts: [] }, here, clock.now()),
   );
 }
 
 /**
- * Moves a lone volume into a group while its hosts run; they reconnect at the group's address.
- * In a protected group it travels whole with the next cycle.
+ * Makes a group of volumes that stand alone: all of them move into it, or it is not made.
  *
- * @throws Refusal `not_found`, `not_holder`, `operation_running`, `limit_reached`, `in_use` when
- *   the volume is in another group or has a session of its own, `unsupported` when hosts may
- *   attach it that may not attach the group: one data plane has one list of hosts
+ * @throws Refusal of `createGroup`, of `changeMembers`
  */
-export function addVolume(
+export function createGroupOf(
   { store, clock, here }: Deps,
-  { groupId, volumeId }: { readonly groupId: GroupId; readonly volumeId: VolumeId },
-): Promise<Job> {
+  { volumeIds, ...group }: CreateGroup & { readonly volumeIds: readonly VolumeId[] },
+): Promise<Job & { readonly groupId: GroupId }> {
+  checkName(group.name);
   return store.transaction(async (tx) => {
-    const to = await tx.groups.need(groupId);
-    const from = await tx.groups.need((await tx.volumes.need(volumeId)).groupId);
-    requireHolder(to.id, to.ownership, here);
-    requireHolder(from.id, from.ownership, here);
-    if (!from.implicit)
-      refuse({ code: 'in_use', what: 'volume', id: volumeId, by: `group ${from.name}` });
-    if (to.implicit) refuse({ code: 'not_found', what: 'group', id: groupId });
-    const session = await sessionOf(tx, from.id);
-    if (session !== undefined) {
-      refuse({
-        code: 'in_use',
-        what: 'volume',
-        id: volumeId,
-        by: `replication session ${session.id}`,
-      });
-    }
-    if (to.volumeIds.length >= MAX_VOLUMES_PER_GROUP) {
-      refuse({ code: 'limit_reached', what: 'volumes per group', limit: MAX_VOLUMES_PER_GROUP });
-    }
-    await joinHosts(tx, from, to);
-    return startMove(tx, clock.now(), { volumeId, from: from.id, to: to.id });
+    const now = clock.now();
+    const { id: groupId } = await insertGroup(
+      tx,
+      { ...group, implicit: false, hosts: [] },
+      here,
+      now,
+    );
+    const moves = await intoGroup(tx, here, groupId, volumeIds);
+    return { groupId, ...(await startMove(tx, now, moves, groupId)) };
   });
 }
 
+export interface RenameGroup {
+  readonly groupId: GroupId;
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+}
+
 /**
- * Takes a volume out of its group, with its bytes, to stand alone with the same hosts.
+ * Gives a group another name or description; the destination learns them with the next cycle.
  *
- * @throws Refusal `not_found`, `not_holder`, `operation_running`, `already_exists` when a group
- *   has the volume's name
+ * @throws Refusal `not_found`, `not_holder`, `invalid`, `already_exists`
  */
-export function removeVolume(
-  { store, clock, here }: Deps,
-  { groupId, volumeId }: { readonly groupId: GroupId; readonly volumeId: VolumeId },
-): Promise<Job> {
+export function renameGroup(
+  { store, here }: Pick<Deps, 'store' | 'here'>,
+  { groupId, name, description }: RenameGroup,
+): Promise<Group> {
+  if (name !== undefined) checkName(name);
   return store.transaction(async (tx) => {
-    const volume = await tx.volumes.need(volumeId);
-    const from = await tx.groups.need(groupId);
-    requireHolder(from.id, from.ownership, here);
-    if (from.implicit || volume.groupId !== groupId) {
-      refuse({ code: 'not_found', what: 'volume', id: volumeId });
-    }
+    const group = await tx.groups.need(groupId);
+    requireHolder(groupId, group.ownership, here);
+    if (group.implicit) refuse({ code: 'not_found', what: 'group', id: groupId });
+    if (name !== undefined && name !== group.name) await refuseTakenGroupName(tx, name);
+    return tx.groups.change(groupId, (g) => ({
+      ...g,
+      name: name ?? g.name,
+      description: description ?? g.description,
+    }));
+  });
+}
+
+export interface ChangeMembers {
+  readonly groupId: GroupId;
+  readonly add: readonly VolumeId[];
+  readonly remove: readonly VolumeId[];
+}
+
+/**
+ * Moves lone volumes into a group, and volumes of the group out of it to stand alone with the same
+ * hosts; all of them move, or none. Hosts run on and reconnect at the other address. In a
+ * protected group what joins travels whole with the next cycle.
+ *
+ * @throws Refusal `not_found`, `not_holder`, `operation_running`, `limit_reached`, `in_use` when
+ *   a volume is in another group, has a session of its own or is another's stand-in;
+ *   `already_exists` when a group has the name of a volume that leaves; `unsupported` when hosts may
+ *   attach one that may not attach the group (one data plane has one list of hosts), or for a
+ *   volume that is not at home: hosts here know it as its stand-in, whose bytes are others
+ */
+export function changeMembers({ store, clock, here }: Deps, change: ChangeMembers): Promise<Job> {
+  const { groupId, add, remove } = change;
+  return store.transaction(async (tx) => {
     const now = clock.now();
-    const to = await insertImplicitGroup(tx, volume.name, here, now, from.hosts);
-    return startMove(tx, now, { volumeId, from: from.id, to: to.id });
+    const leaving = await outOfGroup(tx, here, now, groupId, remove);
+    const joining = await intoGroup(tx, here, groupId, add);
+    return startMove(tx, now, [...leaving, ...joining], groupId);
   });
 }
 
@@ -125,14 +151,80 @@ export function deleteGroup(
   });
 }
 
-async function joinHosts(tx: Transaction, from: Group, to: Group): Promise<void> {
+async function outOfGroup(
+  tx: Transaction,
+  here: SiteId,
+  now: number,
+  groupId: GroupId,
+  volumeIds: readonly VolumeId[],
+): Promise<readonly Move[]> {
+  const from = await tx.groups.need(groupId);
+  requireHolder(from.id, from.ownership, here);
+  const moves: Move[] = [];
+  for (const volumeId of new Set(volumeIds)) {
+    const volume = await tx.volumes.need(volumeId);
+    if (from.implicit || volume.groupId !== groupId) {
+      refuse({ code: 'not_found', what: 'volume', id: volumeId });
+    }
+    if (volume.standIn?.siteId === here) {
+      const { volumeId: known } = volume.standIn;
+      refuse({
+        code: 'unsupported',
+        what: `taking volume ${volume.name} out of group ${from.name}`,
+        why: `hosts know it here as ${known}, whose own bytes are others; hand the group back to where it came from first`,
+      });
+    }
+    const to = await insertImplicitGroup(tx, volume.name, here, now, from.hosts);
+    moves.push({ volumeId, from: from.id, to: to.id });
+  }
+  return moves;
+}
+
+async function intoGroup(
+  tx: Transaction,
+  here: SiteId,
+  groupId: GroupId,
+  volumeIds: readonly VolumeId[],
+): Promise<readonly Move[]> {
+  const to = await tx.groups.need(groupId);
+  requireHolder(to.id, to.ownership, here);
+  if (to.implicit) refuse({ code: 'not_found', what: 'group', id: groupId });
+  const joining = new Set(volumeIds);
+  if (to.volumeIds.length + joining.size > MAX_VOLUMES_PER_GROUP) {
+    refuse({ code: 'limit_reached', what: 'volumes per group', limit: MAX_VOLUMES_PER_GROUP });
+  }
+  const moves: Move[] = [];
+  for (const volumeId of joining) {
+    const from = await tx.groups.need((await tx.volumes.need(volumeId)).groupId);
+    requireHolder(from.id, from.ownership, here);
+    if (!from.implicit)
+      refuse({ code: 'in_use', what: 'volume', id: volumeId, by: `group ${from.name}` });
+    const session = await sessionOf(tx, from.id);
+    if (session !== undefined) {
+      const by = `replication session ${session.id}`;
+      refuse({ code: 'in_use', what: 'volume', id: volumeId, by });
+    }
+    await refuseStandIn(tx, volumeId);
+    await joinHosts(tx, from, await tx.groups.need(groupId), moves.length);
+    moves.push({ volumeId, from: from.id, to: groupId });
+  }
+  return moves;
+}
+
+async function joinHosts(
+  tx: Transaction,
+  from: Group,
+  to: Group,
+  alreadyJoining: number,
+): Promise<void> {
   const strangers = from.hosts.filter((host) => !to.hosts.includes(host));
-  if (strangers.length === 0) return;
-  if (to.volumeIds.length > 0) {
+  const missing = to.hosts.filter((host) => !from.hosts.includes(host));
+  if (strangers.length === 0 && (alreadyJoining === 0 || missing.length === 0)) return;
+  if (to.volumeIds.length + alreadyJoining > 0) {
     refuse({
       code: 'unsupported',
-      what: `adding a volume of host ${strangers.join(', ')}`,
-      why: `group ${to.name} is not mapped to it, and a group has one list of hosts; map the group first`,
+      what: `adding a volume of hosts ${from.hosts.join(', ') || 'none'}`,
+      why: `group ${to.name} is mapped to ${to.hosts.join(', ') || 'none'}, and a group has one list of hosts; map them alike first`,
     });
   }
   await tx.groups.change(to.id, (g) => ({ ...g, hosts: [...g.hosts, ...strangers] }));
@@ -141,11 +233,14 @@ async function joinHosts(tx: Transaction, from: Group, to: Group): Promise<void>
 async function startMove(
   tx: Transaction,
   now: number,
-  move: { readonly volumeId: VolumeId; readonly from: GroupId; readonly to: GroupId },
+  moves: readonly Move[],
+  groupId: GroupId,
 ): Promise<Job> {
   const sagaId = newId<SagaId>();
-  await lockGroup(tx, move.from, sagaId);
-  await lockGroup(tx, move.to, sagaId);
-  await startSaga(tx, moveVolume, move, { sagaId, groupId: move.to, now });
+  for (const { from, to } of moves) {
+    await lockGroup(tx, from, sagaId);
+    await lockGroup(tx, to, sagaId);
+  }
+  await startSaga(tx, moveVolumes, { moves }, { sagaId, groupId, now });
   return { jobId: sagaId };
 }

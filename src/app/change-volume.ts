@@ -9,6 +9,7 @@ import { lockGroup } from '../sagas/operation.ts';
 import { startSaga } from '../sagas/saga.ts';
 import { deleteVolume as deleteSaga, resizeVolume as resizeSaga } from '../sagas/volumes.ts';
 import type { AppPorts, Job } from './app-ports.ts';
+import { refusePaired } from './pair-volumes.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
 
@@ -17,7 +18,7 @@ type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
  * disconnected for some milliseconds and have to reconnect to see the new size.
  *
  * @throws Refusal `invalid` (smaller, not whole sectors), `not_found`, `not_holder`,
- *   `operation_running`
+ *   `operation_running`, `in_use` while it is paired: both volumes of a pair have one size
  */
 export function resizeVolume(
   { store, clock, here }: Deps,
@@ -29,6 +30,7 @@ export function resizeVolume(
     const { ownership } = await tx.groups.need(groupId);
     requireHolder(groupId, ownership, here);
     checkGrowth(volume, sizeBytes);
+    await refusePaired(tx, volumeId);
     const sagaId = newId<SagaId>();
     await lockGroup(tx, groupId, sagaId);
     const peerId = (await sessionOf(tx, groupId))?.peerId;
@@ -43,7 +45,7 @@ export function resizeVolume(
  * session feeds it any more.
  *
  * @throws Refusal `not_found`, `not_holder`, `operation_running`, or `in_use` while hosts may
- *   attach it or its own session replicates it — unmap or unprotect first
+ *   attach it, its own session replicates it or it is paired — unmap, unprotect, part first
  */
 export function deleteVolume(
   { store, clock, here }: Deps,
@@ -51,6 +53,7 @@ export function deleteVolume(
 ): Promise<Job> {
   return store.transaction(async (tx) => {
     const { groupId } = await tx.volumes.need(volumeId);
+    await refusePaired(tx, volumeId);
     const group = await tx.groups.need(groupId);
     const session = await sessionOf(tx, groupId);
     const sagaId = newId<SagaId>();

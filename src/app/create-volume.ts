@@ -91,18 +91,19 @@ export async function insertImplicitGroup(
   return insertGroup(tx, { name, implicit: true, hosts }, here, now);
 }
 
+type NewGroup = Pick<Group, 'name' | 'description' | 'implicit' | 'hosts'>;
+
 export async function insertGroup(
   tx: Transaction,
-  { name, implicit, hosts }: Pick<Group, 'name' | 'implicit' | 'hosts'>,
+  { name, description, implicit, hosts }: NewGroup,
   here: SiteId,
   now: Instant,
 ): Promise<Group> {
-  if ((await tx.groups.where({ name })).length > 0) {
-    refuse({ code: 'already_exists', what: 'group', name });
-  }
+  await refuseTakenGroupName(tx, name);
   return tx.groups.insert({
     id: newId<GroupId>(),
     name,
+    description,
     implicit,
     volumeIds: [],
     ownership: firstOwnership(here),
@@ -113,4 +114,11 @@ export async function insertGroup(
     policyId: undefined,
     createdAt: now,
   });
+}
+
+/** @throws Refusal `already_exists` */
+export async function refuseTakenGroupName(tx: Transaction, name: string): Promise<void> {
+  if ((await tx.groups.where({ name })).length > 0) {
+    refuse({ code: 'already_exists', what: 'group', name });
+  }
 }

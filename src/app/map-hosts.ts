@@ -8,6 +8,7 @@ import { refuse } from '../domain/refusal.ts';
 import type { HostBundle } from '../ports/host-certificates.ts';
 import { serveGroup } from '../sagas/operation.ts';
 import type { AppPorts } from './app-ports.ts';
+import { refuseStandIn } from './pair-volumes.ts';
 
 /**
  * Makes a host known here and issues its certificate. The key is in the answer and nowhere else.
@@ -64,7 +65,7 @@ export interface Mapping {
  * Lets a host attach every volume of the group, here and, with the next cycle, at the destination.
  * A repeat changes nothing.
  *
- * @throws Refusal `not_found`, `not_holder`
+ * @throws Refusal `not_found`, `not_holder`, `in_use` for a volume that is another's stand-in
  */
 export function mapHost(ports: Deps, { groupId, hostId }: Mapping): Promise<void> {
   return changeHosts(ports, groupId, hostId, (hosts, name) =>
@@ -89,6 +90,7 @@ async function changeHosts(
     const { name } = await tx.hosts.need(hostId);
     const { ownership } = await tx.groups.need(groupId);
     requireHolder(groupId, ownership, ports.here);
+    for (const { id } of await tx.volumes.where({ groupId })) await refuseStandIn(tx, id);
     return tx.groups.change(groupId, (g) => ({ ...g, hosts: change(g.hosts, name) }));
   });
   if (mayServe(group, ports.here) && group.volumeIds.length > 0) await serveGroup(ports, groupId);

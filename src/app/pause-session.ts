@@ -16,6 +16,13 @@ import type { AppPorts } from './app-ports.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'sagas' | 'peer'>;
 
+export interface PauseSession {
+  readonly sessionId: SessionId;
+  readonly by: string;
+  /** `stop` is possible while the first copy is made, too. */
+  readonly event?: 'pause' | 'stop';
+}
+
 /**
  * Stops cycles at both sides until `resumeSession`; changes add up and travel as one delta
  * afterwards. A running cycle is ended; what it has sent already is kept. Where the other site does
@@ -25,11 +32,11 @@ type Deps = Pick<AppPorts, 'store' | 'clock' | 'sagas' | 'peer'>;
  */
 export async function pauseSession(
   ports: Deps,
-  { sessionId, by }: { readonly sessionId: SessionId; readonly by: string },
+  { sessionId, by, event = 'pause' }: PauseSession,
 ): Promise<ReplicationSession> {
   const { store, clock } = ports;
   const paused = await store.transaction((tx) =>
-    tx.sessions.change(sessionId, (s) => pauseBy(s, 'pause', clock.now())),
+    tx.sessions.change(sessionId, (s) => pauseBy(s, event, clock.now())),
   );
   await endCycle(ports, paused, by);
   if (!(await tell(ports, paused, true))) return paused;

@@ -17,6 +17,7 @@ import { forgetSession, protect, unprotect } from '../sagas/protect.ts';
 import { startCycle } from '../sagas/replicate.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
+import { refuseStandIn } from './pair-volumes.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
 
@@ -73,6 +74,7 @@ export async function beginProtection(
       seen: 'none',
     });
   }
+  for (const id of group.volumeIds) await refuseStandIn(tx, id);
   const sagaId = newId<SagaId>();
   const sessionId = newId<SessionId>();
   const now = clock.now();

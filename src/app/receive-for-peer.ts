@@ -207,13 +207,14 @@ export async function hashPoint(
 }
 
 async function insertCopy(tx: Transaction, offer: GroupOffer): Promise<void> {
-  const { groupId: id, name, implicit, ownership, hosts, createdAt } = offer;
+  const { groupId: id, name, description, implicit, ownership, hosts, createdAt } = offer;
   if ((await tx.groups.where({ name })).length > 0) {
     refuse({ code: 'already_exists', what: 'group', name });
   }
   await tx.groups.insert({
     id,
     name,
+    description,
     implicit,
     volumeIds: [],
     ownership,
@@ -233,12 +234,15 @@ async function renewCopy(
   offer: GroupOffer,
   here: SiteId,
 ): Promise<void> {
-  const { groupId, ownership, hosts } = offer;
+  const { groupId, name, description, ownership, hosts } = offer;
   const { epoch, holder } = own.ownership;
   if (epoch !== ownership.epoch || holder === here) {
     refuse({ code: 'stale_epoch', groupId, seenEpoch: ownership.epoch, ownEpoch: epoch });
   }
-  await tx.groups.change(groupId, (g) => ({ ...g, hosts }));
+  if (name !== own.name && (await tx.groups.where({ name })).length > 0) {
+    refuse({ code: 'already_exists', what: 'group', name });
+  }
+  await tx.groups.change(groupId, (g) => ({ ...g, name, description, hosts }));
   await keepVolumes(tx, offer);
 }
 
@@ -250,7 +254,12 @@ async function keepVolumes(tx: Transaction, { groupId, volumes }: GroupOffer): P
   }
   for (const volume of volumes) {
     if ((await tx.volumes.get(volume.id))?.groupId === groupId) {
-      await tx.volumes.change(volume.id, (v) => ({ ...v, ...volume, groupId }));
+      await tx.volumes.change(volume.id, (v) => ({
+        ...v,
+        ...volume,
+        standIn: volume.standIn,
+        groupId,
+      }));
       continue;
     }
     if ((await tx.volumes.where({ name: volume.name })).length > 0) {

@@ -5,6 +5,8 @@ import type { Ownership } from './ownership.ts';
 export interface Group {
   readonly id: GroupId;
   readonly name: string;
+  /** For people; any text. Absent: none. */
+  readonly description?: string | undefined;
   /** The group of one that a lone volume has; dialects do not show it as a group. */
   readonly implicit: boolean;
   /** In the order in which they joined. */

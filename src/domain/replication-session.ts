@@ -84,6 +84,7 @@ type Fact = (typeof sessionFacts)[number];
 export const sessionCommands = [
   'sync',
   'pause',
+  'stop',
   'resume',
   'hand_over',
   'undo_hand_over',
@@ -102,22 +103,23 @@ type Row = { readonly [F in Fact]: SessionState } & { readonly [C in Command]?: 
 // oxfmt-ignore
 export const transitions: { readonly [S in SessionState]: Row } = {
   initializing:  { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'paused',
-                   sync: 'initializing', fail_over: 'failing_over', delete: 'deleting' },
+                   sync: 'initializing', stop: 'paused', fail_over: 'failing_over', delete: 'deleting' },
   ok:            { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'paused',
-                   sync: 'synchronizing', pause: 'paused', hand_over: 'handing_over',
+                   sync: 'synchronizing', pause: 'paused', stop: 'paused', hand_over: 'handing_over',
                    fail_over: 'failing_over', delete: 'deleting' },
   synchronizing: { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'pausing',
-                   pause: 'pausing', hand_over: 'handing_over', fail_over: 'failing_over',
-                   delete: 'deleting' },
+                   pause: 'pausing', stop: 'pausing', hand_over: 'handing_over',
+                   fail_over: 'failing_over', delete: 'deleting' },
   pausing:       { cycle_completed: 'paused',       cycle_failed: 'paused',        paused_there: 'pausing',
                    fail_over: 'failing_over' },
   paused:        { cycle_completed: 'paused',       cycle_failed: 'paused',        paused_there: 'paused',
                    resume: 'resuming', fail_over: 'failing_over', delete: 'deleting' },
   system_paused: { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'paused',
-                   sync: 'synchronizing', pause: 'paused', fail_over: 'failing_over',
-                   delete: 'deleting' },
+                   sync: 'synchronizing', pause: 'paused', stop: 'paused',
+                   fail_over: 'failing_over', delete: 'deleting' },
   resuming:      { cycle_completed: 'ok',           cycle_failed: 'system_paused', paused_there: 'paused',
-                   sync: 'synchronizing', fail_over: 'failing_over', delete: 'deleting' },
+                   sync: 'synchronizing', stop: 'paused', fail_over: 'failing_over',
+                   delete: 'deleting' },
   handing_over:  { cycle_completed: 'handing_over', cycle_failed: 'handing_over',  paused_there: 'handing_over',
                    undo_hand_over: 'ok', fail_over: 'failing_over' },
   failing_over:  { cycle_completed: 'failing_over', cycle_failed: 'failing_over',  paused_there: 'failing_over' },
@@ -162,19 +164,19 @@ export function advance(
 const atRest = { cycle: undefined, parkedBecause: undefined, pause: undefined };
 
 /**
- * The session after somebody paused it here, or (`paused_there`) the other site said that it is
+ * The session after somebody paused it here, stopped it (also before its first copy is complete), or (`paused_there`) the other site said that it is
  * paused. It remembers what it was; a repeat only learns about the other side.
  *
  * @throws Refusal `wrong_state`
  */
 export function pauseBy(
   session: ReplicationSession,
-  event: 'pause' | 'paused_there',
+  event: 'pause' | 'stop' | 'paused_there',
   at: Instant,
 ): ReplicationSession {
   const { state, pause } = session;
   // Paused at one side only, it is paused once more to pause the other, too.
-  if (event === 'pause' && state === 'paused' && pause?.bothSides === false) return session;
+  if (event !== 'paused_there' && state === 'paused' && pause?.bothSides === false) return session;
   const moved = advance(session, event, at);
   if (!isPaused(moved)) return moved;
   const bothSides = event === 'paused_there';

@@ -1,5 +1,6 @@
 import type { GroupId, Instant, VolumeId } from './ids.ts';
 import { refuse } from './refusal.ts';
+import type { StandIn } from './stand-in.ts';
 
 /**
  * A sized block device with one identity at every site: id, name and serial go with it.
@@ -12,6 +13,7 @@ export interface Volume {
   readonly sizeBytes: number;
   readonly groupId: GroupId;
   readonly state: 'creating' | 'ready' | 'deleting';
+  readonly standIn?: StandIn | undefined;
   readonly createdAt: Instant;
 }
 

@@ -13,6 +13,8 @@ import type {
 import type { Ownership } from '../domain/ownership.ts';
 import type { PointVolume } from '../domain/recovery-point.ts';
 import type { Fork } from '../domain/fork.ts';
+import type { StandIn } from '../domain/stand-in.ts';
+import type { ErrandAnswer, Holdings, SentErrand } from './errands.ts';
 import type { ReceivingTarget, VolumeHash } from './engine.ts';
 
 /**
@@ -68,6 +70,15 @@ export interface PeerProtocol {
   /** A volume is about to grow here: can it there? Records its new size. */
   resizeVolume(to: SiteId, resize: ResizeRequest): Promise<void>;
 
+  /** What the other site holds, for somebody who asks at this one. */
+  showHoldings(to: SiteId): Promise<Holdings>;
+
+  /**
+   * Has a request carried out by the site that may. Not tried again: a lost answer leaves open
+   * what was done, and `showHoldings` tells.
+   */
+  runErrand(to: SiteId, errand: SentErrand): Promise<ErrandAnswer>;
+
   /** Hashes of a point's volumes as they are there. May take long. */
   hashPoint(to: SiteId, groupId: GroupId, pointId: PointId): Promise<readonly VolumeHash[]>;
 }
@@ -92,6 +103,7 @@ export interface GroupBeat {
 export interface GroupOffer {
   readonly groupId: GroupId;
   readonly name: string;
+  readonly description: string | undefined;
   readonly implicit: boolean;
   readonly ownership: Ownership;
   readonly hosts: readonly string[];
@@ -113,6 +125,7 @@ export interface OfferedVolume {
   readonly name: string;
   readonly serial: string;
   readonly sizeBytes: number;
+  readonly standIn: StandIn | undefined;
   readonly createdAt: Instant;
 }
 

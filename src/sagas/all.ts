@@ -1,6 +1,6 @@
 import { failover } from './failover.ts';
 import { handover } from './handover.ts';
-import { deleteGroup, moveVolume } from './members.ts';
+import { deleteGroup, moveVolumes } from './members.ts';
 import { forgetSession, protect, unprotect } from './protect.ts';
 import { replicate } from './replicate.ts';
 import { reprotect } from './reprotect.ts';
@@ -13,7 +13,7 @@ export const allSagas: readonly SagaDefinition[] = [
   createVolume,
   deleteVolume,
   resizeVolume,
-  moveVolume,
+  moveVolumes,
   deleteGroup,
   protect,
   unprotect,

@@ -7,62 +7,83 @@ import type { Transaction } from '../ports/store.ts';
 import { serveGroup, settleCycle, unlockGroup } from './operation.ts';
 import { leavePoints } from './points.ts';
 import type { SagaPorts } from './saga.ts';
-import { POINT_OF_NO_RETURN, saga } from './saga.ts';
+import { saga } from './saga.ts';
 
-export interface MoveVolume {
+export interface Move {
   readonly volumeId: VolumeId;
   readonly from: GroupId;
   readonly to: GroupId;
 }
 
-/** Both groups' rows are there when it starts, and both are locked by it. */
-export const moveVolume = saga<MoveVolume>('move-volume')
-  .ifUndone(async (tx, { from, to }, { sagaId }) => {
-    await dropEmptyImplicit(tx, to);
-    await unlockGroup(tx, from, sagaId);
-    await unlockGroup(tx, to, sagaId);
+export interface MoveVolumes {
+  /** At least one; into one group or out of one, so no group is on both sides. */
+  readonly moves: readonly Move[];
+}
+
+/** All groups' rows are there when it starts, and all are locked by it. */
+export const moveVolumes = saga<MoveVolumes>('move-volume')
+  .ifUndone(async (tx, { moves }, { sagaId }) => {
+    for (const { from, to } of moves) {
+      await dropEmptyImplicit(tx, to);
+      await unlockGroup(tx, from, sagaId);
+      await unlockGroup(tx, to, sagaId);
+    }
   })
   .step('settle', {
-    do: async (ports, { from, to }, _done, control) => {
-      await settleCycle(ports, from, control);
-      await settleCycle(ports, to, control);
+    do: async (ports, { moves }, _done, control) => {
+      for (const groupId of groupsOf(moves)) await settleCycle(ports, groupId, control);
     },
   })
   .step('move', {
-    do: ({ engine }, { volumeId, from, to }) => engine.moveVolume(volumeId, from, to),
-    undo: async (ports, { volumeId, from, to }) => {
-      await ports.engine.moveVolume(volumeId, to, from);
-      await dropIfMade(ports, to);
-      await serveGroup(ports, from);
+    do: async ({ engine }, { moves }) => {
+      for (const { volumeId, from, to } of moves) await engine.moveVolume(volumeId, from, to);
+    },
+    undo: async (ports, { moves }) => {
+      for (const { volumeId, from, to } of moves.toReversed()) {
+        await ports.engine.moveVolume(volumeId, to, from);
+        await dropIfMade(ports, to);
+        await serveGroup(ports, from);
+      }
     },
   })
-  .step('serve', { do: (ports, move) => serveBoth(ports, move) })
+  .step('serve', { do: (ports, { moves }) => serveMoved(ports, moves) })
   // What is recorded is where the bytes are, so from here it only goes forward.
-  .pointOfNoReturn(async (tx, { volumeId, from, to }, _done, { sagaId }) => {
-    await tx.volumes.change(volumeId, (v) => ({ ...v, groupId: to }));
-    await tx.groups.change(from, (g) => ({
-      ...g,
-      volumeIds: g.volumeIds.filter((id) => id !== volumeId),
-    }));
-    await tx.groups.change(to, (g) => ({
-      ...g,
-      volumeIds: [...g.volumeIds.filter((id) => id !== volumeId), volumeId],
-    }));
-    await leavePoints(tx, from, volumeId);
-    await unlockGroup(tx, to, sagaId);
-    const emptied = (await tx.groups.need(from)).implicit;
-    if (emptied) await forgetPoints(tx, from);
-    return { emptied };
+  .pointOfNoReturn(async (tx, { moves }) => {
+    for (const move of moves) await recordMove(tx, move);
   })
   .step('clear', {
-    do: async ({ engine }, { from }, { [POINT_OF_NO_RETURN]: { emptied } }) => {
-      if (emptied) await engine.deleteGroup(from);
+    do: async ({ engine, store }, { moves }) => {
+      for (const { from } of moves) {
+        const group = await store.read((tx) => tx.groups.get(from));
+        if (group?.implicit === true) await engine.deleteGroup(from);
+      }
     },
   })
-  .commit('forget', async (tx, { from }, _done, { sagaId }) => {
-    await dropEmptyImplicit(tx, from);
-    await unlockGroup(tx, from, sagaId);
+  .commit('forget', async (tx, { moves }, _done, { sagaId }) => {
+    for (const { from, to } of moves) {
+      await dropEmptyImplicit(tx, from);
+      await unlockGroup(tx, from, sagaId);
+      await unlockGroup(tx, to, sagaId);
+    }
   });
+
+async function recordMove(tx: Transaction, { volumeId, from, to }: Move): Promise<void> {
+  await tx.volumes.change(volumeId, (v) => ({ ...v, groupId: to }));
+  await tx.groups.change(from, (g) => ({
+    ...g,
+    volumeIds: g.volumeIds.filter((id) => id !== volumeId),
+  }));
+  await tx.groups.change(to, (g) => ({
+    ...g,
+    volumeIds: [...g.volumeIds.filter((id) => id !== volumeId), volumeId],
+  }));
+  await leavePoints(tx, from, volumeId);
+  if ((await tx.groups.need(from)).implicit) await forgetPoints(tx, from);
+}
+
+function groupsOf(moves: readonly Move[]): ReadonlySet<GroupId> {
+  return new Set(moves.flatMap(({ from, to }) => [from, to]));
+}
 
 export interface DeleteGroup {
   readonly groupId: GroupId;
@@ -97,8 +118,14 @@ async function dropEmptyImplicit(tx: Transaction, groupId: GroupId): Promise<voi
   if (group?.implicit === true && group.volumeIds.length === 0) await forgetGroup(tx, groupId);
 }
 
-async function serveBoth(ports: SagaPorts, { volumeId, from, to }: MoveVolume): Promise<void> {
-  await serveGroup(ports, to);
-  const { volumeIds } = await ports.store.read((tx) => tx.groups.need(from));
-  if (volumeIds.some((id) => id !== volumeId)) await serveGroup(ports, from);
+/** Who gives its last volume away has nothing left to serve. */
+async function serveMoved(ports: SagaPorts, moves: readonly Move[]): Promise<void> {
+  for (const groupId of groupsOf(moves)) {
+    const { volumeIds } = await ports.store.read((tx) => tx.groups.need(groupId));
+    const comes = moves.some((move) => move.to === groupId);
+    const stays = volumeIds.some(
+      (id) => !moves.some((m) => m.from === groupId && m.volumeId === id),
+    );
+    if (comes || stays) await serveGroup(ports, groupId);
+  }
 }

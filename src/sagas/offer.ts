@@ -25,6 +25,7 @@ export async function offerOf(tx: Transaction, session: ReplicationSession): Pro
   return {
     groupId: group.id,
     name: group.name,
+    description: group.description,
     implicit: group.implicit,
     ownership: group.ownership,
     hosts: group.hosts,
@@ -32,11 +33,12 @@ export async function offerOf(tx: Transaction, session: ReplicationSession): Pro
     createdAt: group.createdAt,
     volumes: volumes
       .filter((v) => v.state === 'ready')
-      .map(({ id, name, serial, sizeBytes, createdAt }) => ({
+      .map(({ id, name, serial, sizeBytes, standIn, createdAt }) => ({
         id,
         name,
         serial,
         sizeBytes,
+        standIn,
         createdAt,
       })),
     session: {

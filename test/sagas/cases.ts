@@ -228,6 +228,35 @@ export const cases: readonly SagaCase[] = [
     },
   },
   {
+    kind: 'move-volume',
+    name: 'one out of a group that is replicated, another into it',
+    at: 'paris',
+    prepare: async (pair) => {
+      await alone(pair);
+      await copiedOrders(pair);
+    },
+    start: async ({ paris }) => {
+      const [{ id: joins }, { id: leaves }] = await Promise.all([
+        volumeNamed(paris, 'alone'),
+        volumeNamed(paris, 'log'),
+      ]);
+      const groupId = await groupNamed(paris, 'orders');
+      return jobOf(paris.app.changeMembers({ groupId, add: [joins], remove: [leaves] }));
+    },
+  },
+  {
+    kind: 'move-volume',
+    name: 'both out of a group that is replicated',
+    at: 'paris',
+    prepare: copiedOrders,
+    start: async ({ paris }) => {
+      const volumes = await Promise.all(['data', 'log'].map((name) => volumeNamed(paris, name)));
+      const groupId = await groupNamed(paris, 'orders');
+      const remove = volumes.map(({ id }) => id);
+      return jobOf(paris.app.changeMembers({ groupId, add: [], remove }));
+    },
+  },
+  {
     kind: 'delete-group',
     name: 'an empty group',
     at: 'paris',

@@ -48,7 +48,7 @@ interface HeldPicture {
   readonly sending: boolean;
   readonly points: readonly (number | string)[];
   readonly forks: number;
-  /** Of each volume of the present. */
+  /** Of each volume of the present, by name: its order means nothing. */
   readonly present: readonly string[] | undefined;
 }
 
@@ -128,5 +128,8 @@ function heldPoints({ engine }: MemorySite, groupId: GroupId): readonly PointId[
 function presentOf({ engine }: MemorySite, groupId: GroupId): readonly string[] | undefined {
   const present = engine.held(groupId)?.present;
   if (present === undefined) return undefined;
-  return [...present.values()].map((v) => `${v.name} ${v.sizeBytes} ${hashContent(v).hash}`);
+  const volumes = [...present.values()].map(
+    (v) => `${v.name} ${v.sizeBytes} ${hashContent(v).hash}`,
+  );
+  return volumes.toSorted();
 }

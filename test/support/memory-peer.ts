@@ -2,6 +2,7 @@ import { Failure, Refusal } from '../../src/domain/refusal.ts';
 import type { GroupId, SiteId } from '../../src/domain/ids.ts';
 import type { AppPorts } from '../../src/app/app-ports.ts';
 import { dropFork, noteFork } from '../../src/app/forks.ts';
+import { describeHoldings } from '../../src/app/holdings.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
 import { hearPause } from '../../src/app/pause-session.ts';
 import {
@@ -14,6 +15,7 @@ import {
   resizeCopy,
 } from '../../src/app/receive-for-peer.ts';
 import { requirePeerOfGroup } from '../../src/app/peer-of-group.ts';
+import { runErrandFor } from '../../src/app/run-errand.ts';
 import { cancelHandover, prepareHandover, takeGroup } from '../../src/app/take-group.ts';
 import type { PeerProtocol } from '../../src/ports/peer.ts';
 
@@ -95,6 +97,9 @@ export function peerOver(from: SiteId, call: CarryMessage): PeerProtocol {
     dropFork: (to, forkId) =>
       call('dropFork', to, forkId, (ports, id) => dropFork(ports, from, id)),
     resizeVolume: (to, resize) => call('resizeVolume', to, resize, resizeCopy),
+    showHoldings: (to) => call('showHoldings', to, {}, (ports) => describeHoldings(ports)),
+    runErrand: (to, sent) =>
+      call('runErrand', to, sent, (ports, r) => runErrandFor(ports, from, r)),
     hashPoint: (to, groupId, pointId) => call('hashPoint', to, { groupId, pointId }, hashPoint),
   };
 }

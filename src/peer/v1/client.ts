@@ -26,6 +26,9 @@ const TIMEOUT_MS: { readonly [N in MessageName]: number } = {
   'note-fork': 10_000,
   'drop-fork': 10_000,
   'resize-volume': 10_000,
+  // A page that somebody waits for shows what is known when this is over.
+  'show-holdings': 2000,
+  'run-errand': 30_000,
   'hash-point': 60 * 60_000,
 };
 
@@ -122,6 +125,8 @@ export function peerClient(
     noteFork: (to, fork) => call(to, 'note-fork', fork),
     dropFork: (to, forkId) => call(to, 'drop-fork', { forkId }),
     resizeVolume: (to, resize) => call(to, 'resize-volume', resize),
+    showHoldings: (to) => call(to, 'show-holdings', {}),
+    runErrand: (to, errand) => call(to, 'run-errand', errand),
     hashPoint: async (to, groupId, pointId) => {
       if (to === here) throw new Error('a site does not ask itself');
       const { volumes } = await call<{ volumes: Awaited<ReturnType<PeerProtocol['hashPoint']>> }>(

@@ -29,11 +29,25 @@ const GroupBeat = closed({
 
 const Beat = closed({ siteId: Id, at: Instant, groups: Type.Array(GroupBeat) });
 
+/** What people say about a thing. */
+const Words = Type.String({ maxLength: 1024 });
+
+const StandIn = closed({
+  pairId: Id,
+  volumeId: Id,
+  siteId: Id,
+  homeId: Id,
+  name: Words,
+  description: Words,
+  createdAt: Instant,
+});
+
 const OfferedVolume = closed({
   id: Id,
   name: Name,
   serial: Type.String(),
   sizeBytes: Bytes,
+  standIn: Type.Optional(StandIn),
   createdAt: Instant,
 });
 
@@ -52,6 +66,7 @@ const OfferedPolicy = closed({
 const GroupOffer = closed({
   groupId: Id,
   name: Name,
+  description: Type.Optional(Words),
   implicit: Type.Boolean(),
   ownership: Ownership,
   hosts: Type.Array(Name),
@@ -86,6 +101,60 @@ const Fork = closed({
   setAsideAt: Instant,
   expiresAt: Instant,
 });
+
+const HeldVolume = closed({
+  id: Id,
+  name: Name,
+  sizeBytes: Bytes,
+  state: Type.Enum(['creating', 'ready', 'deleting']),
+  standIn: Type.Optional(StandIn),
+  createdAt: Instant,
+});
+
+const HeldGroup = closed({
+  id: Id,
+  name: Name,
+  description: Words,
+  implicit: Type.Boolean(),
+  ownership: Ownership,
+  hosts: Type.Array(Name),
+  volumes: Type.Array(HeldVolume),
+  operation: Type.Optional(Type.String()),
+  undoneMove: Type.Optional(Type.Enum(['handover', 'failover'])),
+  session: Type.Optional(
+    closed({
+      id: Id,
+      peerId: Id,
+      state: Type.String(),
+      stateSince: Instant,
+      newestPointAt: Type.Optional(Instant),
+      progressPercent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
+    }),
+  ),
+  createdAt: Instant,
+});
+
+const ofGroup = <Verb extends string>(verb: Verb) =>
+  closed({ verb: Type.Literal(verb), groupId: Id });
+const Ids = Type.Array(Id, { maxItems: 256 });
+
+const Errand = Type.Union([
+  closed({ verb: Type.Literal('create_volume'), name: Name, sizeBytes: Bytes }),
+  closed({ verb: Type.Literal('delete_volume'), volumeId: Id }),
+  closed({ verb: Type.Literal('pair_volumes'), volumeId: Id, standIn: StandIn }),
+  closed({ verb: Type.Literal('part_volumes'), volumeId: Id, pairId: Id }),
+  closed({ verb: Type.Literal('create_group'), name: Name, description: Words, volumeIds: Ids }),
+  closed({
+    verb: Type.Literal('change_group'),
+    groupId: Id,
+    name: Type.Optional(Name),
+    description: Type.Optional(Words),
+    add: Ids,
+    remove: Ids,
+  }),
+  closed({ verb: Type.Literal('replicate'), groupId: Id, peerId: Id }),
+  ...(['delete_group', 'pause', 'hand_over', 'fail_over', 'reprotect'] as const).map(ofGroup),
+]);
 
 /** Name, body and answer of every message. */
 export const messages = {
@@ -140,6 +209,11 @@ export const messages = {
   'resize-volume': {
     body: closed({ groupId: Id, epoch: Epoch, volumeId: Id, sizeBytes: Bytes }),
     answer: Nothing,
+  },
+  'show-holdings': { body: Nothing, answer: closed({ groups: Type.Array(HeldGroup) }) },
+  'run-errand': {
+    body: closed({ errand: Errand, by: Name }),
+    answer: closed({ id: Type.Optional(Id), jobId: Type.Optional(Id) }),
   },
   'hash-point': {
     body: closed({ groupId: Id, pointId: Id }),

@@ -4,6 +4,7 @@ import type { AppPorts } from '../../app/app-ports.ts';
 import { beatFor, meetPeer } from '../../app/meet-peer.ts';
 import type { DataPlanes } from '../../app/meet-peer.ts';
 import { dropFork, noteFork } from '../../app/forks.ts';
+import { describeHoldings } from '../../app/holdings.ts';
 import { acceptIntroduction } from '../../app/pair-sites.ts';
 import { hearPause } from '../../app/pause-session.ts';
 import {
@@ -15,10 +16,12 @@ import {
   receivePoint,
   resizeCopy,
 } from '../../app/receive-for-peer.ts';
+import { runErrandFor } from '../../app/run-errand.ts';
 import { cancelHandover, prepareHandover, takeGroup } from '../../app/take-group.ts';
 import type { Fork } from '../../domain/fork.ts';
 import type { ForkId, GroupId, SiteId } from '../../domain/ids.ts';
 import { Refusal, refuse } from '../../domain/refusal.ts';
+import type { SentErrand } from '../../ports/errands.ts';
 import type { Introduction } from '../../ports/pairing.ts';
 import type {
   Beat,
@@ -87,6 +90,8 @@ export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, optio
     dropFork(ports, from, forkId),
   );
   answer<ResizeRequest>(http, ports, 'resize-volume', (_from, resize) => resizeCopy(ports, resize));
+  answer<object>(http, ports, 'show-holdings', () => describeHoldings(ports));
+  answer<SentErrand>(http, ports, 'run-errand', (from, sent) => runErrandFor(ports, from, sent));
   answer<Parameters<typeof hashPoint>[1]>(http, ports, 'hash-point', async (_from, point) => ({
     volumes: await hashPoint(ports, point),
   }));
