@@ -17,6 +17,8 @@ export interface AppPorts {
   readonly peer: PeerProtocol;
   readonly pairing: Pairing;
   readonly certificates: HostCertificates;
+  /** Where this site's native API is reached: `https://10.0.0.1:8443/api/v1`. */
+  readonly nativeUrl: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly sagas: Sagas;

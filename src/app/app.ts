@@ -29,6 +29,9 @@ import type { CreateVolume } from './create-volume.ts';
 import { acknowledgeFailover } from './acknowledge-failover.ts';
 import { failOverGroup, preflightFailover } from './fail-over-group.ts';
 import type { FailOverGroup } from './fail-over-group.ts';
+import { enrolHost } from './enrol-host.ts';
+import { followVolumes } from './follow-volumes.ts';
+import type { FollowVolumes } from './follow-volumes.ts';
 import { discardFork, listForks } from './forks.ts';
 import { handOverGroup, preflightHandover } from './hand-over-group.ts';
 import type { HandOverGroup } from './hand-over-group.ts';
@@ -106,6 +109,8 @@ export function createApp(ports: AppPorts) {
     createHost: (r: { name: string }) => createHost(ports, r),
     renewHostCertificate: (r: Pick<Mapping, 'hostId'>) => renewHostCertificate(ports, r),
     deleteHost: (r: Pick<Mapping, 'hostId'>) => deleteHost(ports, r),
+    enrolHost: (r: { name: string }) => enrolHost(ports, r),
+    followVolumes: (r: FollowVolumes) => followVolumes(ports, r),
     mapHost: (r: Mapping) => mapHost(ports, r),
     unmapHost: (r: Mapping) => unmapHost(ports, r),
     listHosts: () => views.listHosts(ports),

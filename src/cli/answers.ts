@@ -149,6 +149,18 @@ export interface Fork extends Named {
   readonly expiresAt: string;
 }
 
+/** What a host needs to follow its volumes: a part for each site. */
+export interface Enrolment {
+  readonly host: string;
+  readonly sites: readonly {
+    readonly siteId: string;
+    readonly siteName: string;
+    readonly url: string;
+    readonly token: string;
+    readonly files: Readonly<Record<string, string>>;
+  }[];
+}
+
 export interface HostBundle {
   readonly host: Named;
   readonly files: Readonly<Record<string, string>>;

@@ -1,9 +1,9 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { HostBundle, Named } from './answers.ts';
+import type { Enrolment, HostBundle, Named } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
 import type { Cli } from './cli.ts';
+import { writeBundle, writePrivately } from './host-bundle.ts';
 import { sayInstant } from './quantities.ts';
 import { table } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -33,6 +33,32 @@ export function addHostCommands(host: Command, terminal: Terminal): void {
       onSite<[string], { out: string }>(terminal, async (cli, [name], options) => {
         const path = `/hosts/${segment(name)}/certificate`;
         await keep(cli, await cli.api.ask({ method: 'POST', path }), options.out);
+      }),
+    );
+
+  host
+    .command('enrol <host>')
+    .summary('write what lets a host follow its volumes from site to site')
+    .requiredOption('--out <directory>', 'where the bundle goes, readable by you only')
+    .addHelpText('after', '\nThe host need not be known before. An earlier bundle of it ends.')
+    .action(
+      onSite<[string], { out: string }>(terminal, async (cli, [name], options) => {
+        const path = `/hosts/${segment(name)}/enrolment`;
+        const enrolment = await cli.api.ask<Enrolment>({ method: 'POST', path });
+        const directory = resolve(options.out);
+        await writeBundle(directory, enrolment);
+        const sites = enrolment.sites.map(({ siteName }) => siteName);
+        // Keys and tokens are in the files and nowhere else.
+        print(cli, { host: name, directory, sites }, () =>
+          [
+            `host ${name} is known at ${sites.join(' and ')}; its bundle is in ${directory}`,
+            '',
+            'Map what it may attach, bring the directory to it, and attach there:',
+            `  baton group map GROUP ${name}`,
+            `  baton attach VOLUME --bundle ${directory} --socket DIRECTORY`,
+            '',
+          ].join('\n'),
+        );
       }),
     );
 
@@ -97,13 +123,7 @@ export function addMappingCommands(
 
 async function keep(cli: Cli, { host, files }: HostBundle, out: string): Promise<void> {
   const directory = resolve(out);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await chmod(directory, 0o700);
-  for (const [name, text] of Object.entries(files)) {
-    const file = join(directory, name);
-    await writeFile(file, text, { mode: 0o600 });
-    await chmod(file, 0o600);
-  }
+  await writePrivately(directory, Object.entries(files));
   // The key is in the files and nowhere else, not in what a program prints either.
   print(cli, { host, directory, files: Object.keys(files) }, () =>
     [

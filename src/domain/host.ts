@@ -5,4 +5,6 @@ export interface Host {
   readonly id: HostId;
   readonly name: string;
   readonly createdAt: Instant;
+  /** SHA-256 of what its agent brings; absent where it is not enrolled. */
+  readonly agentTokenHash?: string;
 }

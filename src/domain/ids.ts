@@ -19,6 +19,7 @@ export type PolicyId = Id<'protection_policy'>;
 export type RuleId = Id<'replication_rule'>;
 export type SignInId = Id<'sign_in'>;
 export type PairId = Id<'volume_pair'>;
+export type HistoryId = Id<'history'>;
 
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type Instant = number;

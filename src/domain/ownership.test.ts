@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { newId } from './ids.ts';
-import type { GroupId, SiteId } from './ids.ts';
-import { firstOwnership, give, meet, take } from './ownership.ts';
+import type { GroupId, PointId, SiteId } from './ids.ts';
+import { firstOwnership, give, meet, seize, take } from './ownership.ts';
 import type { Ownership } from './ownership.ts';
 import { Refusal } from './refusal.ts';
 
@@ -17,8 +17,20 @@ test('giving and taking raise the epoch by one, and both sites then say the same
   const given = give(groupId, before, paris, lyon);
   const taken = take(groupId, before, lyon, given.epoch);
 
-  assert.deepEqual(given, { holder: lyon, epoch: 2, forced: false });
+  assert.deepEqual(given, { ...before, holder: lyon, epoch: 2 });
   assert.deepEqual(taken, given);
+});
+
+test('a handover carries the history on, a failover begins another that names its point', () => {
+  const before = firstOwnership(paris);
+  const pointId = newId<PointId>();
+
+  const { history } = take(groupId, before, lyon, 2);
+  const seized = seize(before, lyon, pointId).history;
+
+  assert.deepEqual(history, before.history);
+  assert.notEqual(seized.id, before.history.id);
+  assert.equal(seized.pointId, pointId);
 });
 
 test('taking again what was taken changes nothing', () => {
@@ -72,7 +84,7 @@ test('in any order of gives, takes and lost messages no two sites hold a group a
 
 test('a holder that meets a higher epoch fences before it learns', () => {
   const own = firstOwnership(paris);
-  const higher: Ownership = { holder: lyon, epoch: 2, forced: true };
+  const higher: Ownership = { ...own, holder: lyon, epoch: 2, forced: true };
 
   assert.equal(meet(own, higher, paris), 'fence_then_learn');
   assert.equal(meet(own, higher, lyon), 'learn');

@@ -5,7 +5,9 @@
  *   A holds, epoch e ── give(B) ──▶ B holds, epoch e+1      (A's store; A never serves again)
  *                                   B: take(e+1) ──▶ B holds, epoch e+1   (B's store; B serves)
  */
-import type { GroupId, SiteId } from './ids.ts';
+import type { History } from './history.ts';
+import { newId } from './ids.ts';
+import type { GroupId, HistoryId, PointId, SiteId } from './ids.ts';
 import { refuse } from './refusal.ts';
 
 export interface Ownership {
@@ -13,10 +15,12 @@ export interface Ownership {
   readonly epoch: number;
   /** Taken without the other site's word; both sites show it until somebody acknowledges it. */
   readonly forced: boolean;
+  /** What hosts may follow from one holder to the next. */
+  readonly history: History;
 }
 
 export function firstOwnership(holder: SiteId): Ownership {
-  return { holder, epoch: 1, forced: false };
+  return { holder, epoch: 1, forced: false, history: { id: newId<HistoryId>() } };
 }
 
 /** @throws Refusal `not_holder` unless this site may write the group. */
@@ -28,7 +32,7 @@ export function requireHolder(groupId: GroupId, ownership: Ownership, here: Site
 /** The holder's record after it has given the group away. Repeating it changes nothing. */
 export function give(groupId: GroupId, own: Ownership, from: SiteId, to: SiteId): Ownership {
   requireHolder(groupId, own, from);
-  return { holder: to, epoch: own.epoch + 1, forced: false };
+  return { ...own, holder: to, epoch: own.epoch + 1, forced: false };
 }
 
 /**
@@ -42,15 +46,17 @@ export function take(groupId: GroupId, own: Ownership, here: SiteId, epoch: numb
   if (epoch !== own.epoch + 1) {
     refuse({ code: 'stale_epoch', groupId, seenEpoch: epoch, ownEpoch: own.epoch });
   }
-  return { holder: here, epoch, forced: false };
+  return { ...own, holder: here, epoch, forced: false };
 }
 
 /**
- * The record of a site that takes a group without the other's word. Both show it as forced until
- * somebody acknowledges it.
+ * The record of a site that takes a group without the other's word, to stand on a point. Both show it
+ * as forced until somebody acknowledges it. Hosts may have been promised writes that the point lacks,
+ * so a new history begins.
  */
-export function seize(own: Ownership, here: SiteId): Ownership {
-  return { holder: here, epoch: own.epoch + 1, forced: true };
+export function seize(own: Ownership, here: SiteId, pointId: PointId): Ownership {
+  const history = { id: newId<HistoryId>(), pointId };
+  return { holder: here, epoch: own.epoch + 1, forced: true, history };
 }
 
 /** What a site must do when another site's word about a group arrives. */

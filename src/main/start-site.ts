@@ -27,6 +27,7 @@ import { SagaRunner } from '../sagas/runner.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { SiteConfig } from './config.ts';
 import { listen } from './listen.ts';
+import { dialectUrls } from './listeners.ts';
 import { siteIdentity } from './site-identity.ts';
 import type { SiteIdentity } from './site-identity.ts';
 import { systemClock } from './system-clock.ts';
@@ -109,6 +110,7 @@ export async function startSite(
     sagas,
     log,
     certificates: identity.hostCertificates,
+    nativeUrl: dialectUrls(config).native,
     pairing: pairing({
       introduction: {
         siteId: here,

@@ -1,5 +1,13 @@
 import type { Mirroring } from './mirroring.ts';
-import type { ForkId, GroupId, Instant, PointId, SiteId, VolumeId } from '../domain/ids.ts';
+import type {
+  ForkId,
+  GroupId,
+  HistoryId,
+  Instant,
+  PointId,
+  SiteId,
+  VolumeId,
+} from '../domain/ids.ts';
 import type { ComparisonEngine } from './engine-comparison.ts';
 import type { CopyEngine, CopyInspection } from './engine-copies.ts';
 
@@ -215,6 +223,8 @@ export interface VolumeSpec {
 export interface HostAccess {
   /** Common names of the hosts' certificates. */
   readonly hosts: readonly string[];
+  /** Each volume is open also under its `followedName`; absent: nobody may follow it elsewhere. */
+  readonly history?: HistoryId;
 }
 
 export interface ServedGroup {

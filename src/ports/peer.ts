@@ -16,6 +16,7 @@ import type { Fork } from '../domain/fork.ts';
 import type { StandIn } from '../domain/stand-in.ts';
 import type { ErrandAnswer, Holdings, SentErrand } from './errands.ts';
 import type { ReceivingTarget, VolumeHash } from './engine.ts';
+import type { HostBundle } from './host-certificates.ts';
 
 /**
  * What one site asks of another. Every message may arrive twice or late: it names its group's
@@ -78,6 +79,9 @@ export interface PeerProtocol {
    * what was done, and `showHoldings` tells.
    */
   runErrand(to: SiteId, errand: SentErrand): Promise<ErrandAnswer>;
+
+  /** Makes a host of ours known there, and issues what its agent needs. */
+  enrolHost(to: SiteId, host: { readonly name: string }): Promise<HostEnrolment>;
 
   /** Hashes of a point's volumes as they are there. May take long. */
   hashPoint(to: SiteId, groupId: GroupId, pointId: PointId): Promise<readonly VolumeHash[]>;
@@ -203,6 +207,17 @@ export interface GroupDescription {
   readonly points: readonly PointId[];
   /** Something that hosts could have written above the points; a destination has none. */
   readonly hasPresent: boolean;
+}
+
+/** What a host needs of one site to attach there what is mapped to it, and to ask where it is. */
+export interface HostEnrolment {
+  readonly siteId: SiteId;
+  readonly siteName: string;
+  /** The site's native API. */
+  readonly url: string;
+  /** Proves there that the host's agent asks; only its hash is kept. */
+  readonly token: string;
+  readonly files: HostBundle;
 }
 
 export interface ResizeRequest {

@@ -43,7 +43,7 @@ export const failover = saga<Failover>('failover')
     }
     await tx.groups.change(groupId, (g) => ({
       ...g,
-      ownership: seize(g.ownership, here),
+      ownership: seize(g.ownership, here, pointId),
       fencedBy: undefined,
       standsOn: pointId,
     }));

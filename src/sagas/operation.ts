@@ -75,7 +75,7 @@ function open(
     const group = await store.read((tx) => tx.groups.need(groupId));
     if (!mayServe(group, here)) return;
     await prepare(group);
-    await engine.serve(groupId, { hosts: group.hosts });
+    await engine.serve(groupId, { hosts: group.hosts, history: group.ownership.history.id });
   });
 }
 

@@ -8,6 +8,9 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { issueHostCertificate, issueSiteCertificate } from '../../src/certificates/authority.ts';
 import type { Credential } from '../../src/certificates/authority.ts';
+import { followedName } from '../../src/domain/history.ts';
+import { newId } from '../../src/domain/ids.ts';
+import type { HistoryId } from '../../src/domain/ids.ts';
 import { Failure } from '../../src/domain/refusal.ts';
 import { listExports } from '../../src/engines/nbd/connection.ts';
 import { checkRunDirectory } from '../../src/engines/qcow2/options.ts';
@@ -74,6 +77,28 @@ test('a serving daemon admits its hosts, and neither site', async () => {
 
   assert.deepEqual((await exportsSeenBy(host, served, a)).toSorted(), ['data', 'log']);
   for (const client of others) await assert.rejects(exportsSeenBy(client, served, a));
+});
+
+test('a host that follows a volume meets the history that it knows, or nothing', async () => {
+  const { a } = both();
+  const { groupId, volumes } = await servedGroup(a, ['data']);
+  const host = await issueHostCertificate(a.authority, { hostName: HOST });
+  const [before, after] = [newId<HistoryId>(), newId<HistoryId>()];
+  const names = async (history: HistoryId) => {
+    const served = await a.engine.serve(groupId, { hosts: [HOST], history });
+    return (await exportsSeenBy(host, served, a)).toSorted();
+  };
+
+  assert.deepEqual(await names(before), ['data', followedName('data', before)]);
+  assert.deepEqual(await names(after), ['data', followedName('data', after)]);
+  const [volume] = volumes;
+  assert.ok(volume);
+  await a.engine.resizeVolume(groupId, volume.volumeId, 2 * volume.sizeBytes);
+  const { address } = await a.engine.inspect(groupId);
+  assert.ok(address);
+  assert.equal((await exportsSeenBy(host, address, a)).length, 2);
+  await a.engine.deleteVolume(groupId, volume.volumeId);
+  assert.deepEqual(await exportsSeenBy(host, address, a), []);
 });
 
 test('a second daemon for a group does not come into being', async () => {

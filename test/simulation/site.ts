@@ -177,7 +177,7 @@ function isBug(error: unknown): boolean {
   return !['Aborting', 'ShuttingDown'].includes(error.constructor.name);
 }
 
-function unused(): Pick<AppPorts, 'pairing' | 'certificates'> {
+function unused(): Pick<AppPorts, 'pairing' | 'certificates' | 'nativeUrl'> {
   const no = (): never => {
     throw new Error('the simulated sites are paired from the start');
   };
@@ -190,5 +190,6 @@ function unused(): Pick<AppPorts, 'pairing' | 'certificates'> {
       distrust: no,
     },
     certificates: { issue: no },
+    nativeUrl: '',
   };
 }

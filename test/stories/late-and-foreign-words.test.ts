@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { newId } from '../../src/domain/ids.ts';
 import type { GroupId, PointId, SagaId, SessionId, VolumeId } from '../../src/domain/ids.ts';
+import { firstOwnership } from '../../src/domain/ownership.ts';
 import { Refusal } from '../../src/domain/refusal.ts';
 import type { ReasonCode } from '../../src/domain/refusal.ts';
 import type { GroupOffer } from '../../src/ports/peer.ts';
@@ -88,7 +89,7 @@ test('a third site that says it holds a group is not believed, and is told nothi
   const nice = await group.addSite('nice');
   const { token } = await paris.app.invitePeer();
   await nice.app.joinPeer({ token });
-  const ownership = { holder: nice.id, epoch: 9, forced: true };
+  const ownership = { ...firstOwnership(nice.id), epoch: 9, forced: true };
   const dataPlane = 'running' as const;
   const claim = { groupId, ownership, operation: undefined, instance: undefined, dataPlane };
   const before = await pictureOf(group);

@@ -1,6 +1,7 @@
 import { Failure, Refusal } from '../../src/domain/refusal.ts';
 import type { GroupId, SiteId } from '../../src/domain/ids.ts';
 import type { AppPorts } from '../../src/app/app-ports.ts';
+import { enrolPeersHost } from '../../src/app/enrol-host.ts';
 import { dropFork, noteFork } from '../../src/app/forks.ts';
 import { describeHoldings } from '../../src/app/holdings.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
@@ -100,6 +101,8 @@ export function peerOver(from: SiteId, call: CarryMessage): PeerProtocol {
     showHoldings: (to) => call('showHoldings', to, {}, (ports) => describeHoldings(ports)),
     runErrand: (to, sent) =>
       call('runErrand', to, sent, (ports, r) => runErrandFor(ports, from, r)),
+    enrolHost: (to, host) =>
+      call('enrolHost', to, host, (ports, r) => enrolPeersHost(ports, from, r)),
     hashPoint: (to, groupId, pointId) => call('hashPoint', to, { groupId, pointId }, hashPoint),
   };
 }

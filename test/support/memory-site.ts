@@ -93,6 +93,7 @@ export function memoryWorld(t: Pick<TestContext, 'after'>): MemoryWorld {
       ...sagaPorts,
       log,
       pairing: memoryPairing(introduction, sites),
+      nativeUrl: `https://${host}:8443/api/v1`,
       certificates: {
         issue: async (hostName) => {
           const { certificate, privateKey } = await issueHostCertificate(authority, { hostName });

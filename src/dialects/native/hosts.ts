@@ -14,16 +14,29 @@ export function sayHost({ id, name, createdAt }: HostRow): Static<typeof Host> {
   return { id, name, createdAt: iso(createdAt) };
 }
 
+const HostFiles = Type.Object(
+  {
+    'ca-cert.pem': Type.String(),
+    'client-cert.pem': Type.String(),
+    'client-key.pem': Type.String(),
+  },
+  { description: 'For one directory that only the host can read. Kept nowhere else.' },
+);
+
 /** The private key is in this answer and nowhere else. */
-const Bundle = Type.Object({
-  host: Host,
-  files: Type.Object(
-    {
-      'ca-cert.pem': Type.String(),
-      'client-cert.pem': Type.String(),
-      'client-key.pem': Type.String(),
-    },
-    { description: 'For one directory that only the host can read. Kept nowhere else.' },
+const Bundle = Type.Object({ host: Host, files: HostFiles });
+
+/** The keys and tokens are in this answer and nowhere else. */
+const Enrolment = Type.Object({
+  host: Type.String(),
+  sites: Type.Array(
+    Type.Object({
+      siteId: Uuid,
+      siteName: Type.String(),
+      url: Type.String({ description: 'The native API of that site.' }),
+      token: Type.String({ description: "Goes into the header of the agent's requests to it." }),
+      files: HostFiles,
+    }),
   ),
 });
 
@@ -97,6 +110,27 @@ export const hosts: FastifyPluginAsyncTypebox<DialectOptions> = async (http, opt
       const bundle = await app.renewHostCertificate({ hostId: host.id });
       reply.code(201);
       return sayBundle(host, bundle);
+    },
+  );
+
+  http.post(
+    '/hosts/:host/enrolment',
+    {
+      config: { needs: 'administer' },
+      schema: {
+        tags,
+        summary: 'Issue what a host needs to follow its volumes to any of the sites',
+        description:
+          'Makes the host known where it is not, here and at every peer. What was issued to it ' +
+          'before is not answered any more; its certificates stay good until they end.',
+        params: Type.Object({ host: Name }),
+        response: { 201: Enrolment },
+      },
+    },
+    async ({ params }, reply) => {
+      const sites = await app.enrolHost({ name: params.host });
+      reply.code(201);
+      return { host: params.host, sites: sites.map((site) => ({ ...site })) };
     },
   );
 

@@ -11,6 +11,7 @@ import { audit, auditNativeChanges } from './audit.ts';
 import { takeJsonOnly } from './bodies.ts';
 import { events } from './events.ts';
 import { failover } from './failover.ts';
+import { follow } from './follow.ts';
 import { forks } from './forks.ts';
 import { groups } from './groups.ts';
 import { handover } from './handover.ts';
@@ -41,6 +42,7 @@ const resources = [
   sessions,
   forks,
   hosts,
+  follow,
   peers,
   jobs,
   events,

@@ -1,14 +1,53 @@
+import { followedName } from '../../domain/history.ts';
+import type { HistoryId } from '../../domain/ids.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { closeExports } from '../qmp/commands.ts';
 import { queryExports } from '../qmp/queries.ts';
+import { headNode, mirrorFilterNode } from './nodes.ts';
+import type { VolumeRecord } from './record.ts';
 
-/** Ids of exports tell whom they are for, and of which volume: `host-3`. */
+/** Ids of exports tell whom they are for, and of which volume: `host-3`, `host-3-<history>`. */
 export const HOST_EXPORT = 'host-';
 export const RECEIVING_EXPORT = 'in-';
 export const STANDBY_EXPORT = 'standby-';
 
-export function hostExportId(key: number): string {
-  return `${HOST_EXPORT}${key}`;
+/**
+ * By its own name, for whoever is admitted, and under that of its history.
+ *
+ * @param nodes those that the daemon has: hosts come in above a mirror, or it would miss their writes
+ */
+export function hostExports(
+  volume: VolumeRecord,
+  history: HistoryId | undefined,
+  nodes: ReadonlySet<string>,
+): readonly VolumeExport[] {
+  const own = hostExport(volume, undefined, nodes);
+  return history === undefined ? [own] : [own, hostExport(volume, history, nodes)];
+}
+
+/** One of them; without a history that of the volume's own name. */
+export function hostExport(
+  { key, name }: VolumeRecord,
+  history: HistoryId | undefined,
+  nodes: ReadonlySet<string>,
+): VolumeExport {
+  const filter = mirrorFilterNode(key);
+  const node = nodes.has(filter) ? filter : headNode(key);
+  const id = `${HOST_EXPORT}${key}`;
+  if (history === undefined) return { id, node, name };
+  return { id: `${id}-${history}`, node, name: followedName(name, history) };
+}
+
+/** Closes a volume to hosts. @returns what its exports were for, so that they may open again */
+export async function closeHostExports(
+  qmp: QmpClient,
+  key: number,
+): Promise<readonly (HistoryId | undefined)[]> {
+  const id = `${HOST_EXPORT}${key}`;
+  const open = (await queryExports(qmp)).map((one) => one.id);
+  const closed = open.filter((one) => one === id || one.startsWith(`${id}-`));
+  await closeExports(qmp, closed);
+  return closed.map((one) => (one === id ? undefined : (one.slice(id.length + 1) as HistoryId)));
 }
 
 export function receivingExportId(key: number): string {

@@ -9,9 +9,8 @@ import { link, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { VolumeId } from '../../domain/ids.ts';
 import { Failure, refuse } from '../../domain/refusal.ts';
-import { closeExports } from '../qmp/commands.ts';
 import { collectGarbage, enter } from './enter.ts';
-import { hostExportId } from './exports.ts';
+import { closeHostExports } from './exports.ts';
 import { freshContext, openVolume } from './graph.ts';
 import type { Group } from './group.ts';
 import { syncDirectory } from './layer-file.ts';
@@ -79,7 +78,7 @@ async function leave(from: Group, volumeId: VolumeId): Promise<VolumeRecord> {
   const sendless = await dropSend(from, entered, daemon);
   const record = await dropMirror(from, sendless, daemon);
   if (daemon) {
-    await closeExports(daemon.qmp, [hostExportId(volume.key)]);
+    await closeHostExports(daemon.qmp, volume.key);
     await closeVolume(daemon.qmp, volume);
   }
   const unsealed = (layer: Layer): Layer => ({ ...layer, seals: undefined });

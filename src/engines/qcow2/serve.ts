@@ -3,17 +3,17 @@ import { Failure } from '../../domain/refusal.ts';
 import { closeExports, reopenNodes } from '../qmp/commands.ts';
 import { queryExports } from '../qmp/queries.ts';
 import { enter, enterRunning } from './enter.ts';
-import { HOST_EXPORT, closeExportsOf, hostExportId, openExports } from './exports.ts';
+import { HOST_EXPORT, closeExportsOf, hostExports, openExports } from './exports.ts';
 import type { VolumeExport } from './exports.ts';
 import type { Group } from './group.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { headNode, layerNode, mirrorFilterNode, reopenOptions } from './nodes.ts';
+import { layerNode, reopenOptions } from './nodes.ts';
 import { readGraph } from './graph.ts';
 import { admittedNow, closeServer, openServer } from './nbd-server.ts';
 import { activeLayer, layerBelow, presentVolumes } from './record.ts';
-import type { GroupRecord, VolumeRecord } from './record.ts';
+import type { GroupRecord } from './record.ts';
 
-export function serve(group: Group, { hosts }: HostAccess): Promise<ServedGroup> {
+export function serve(group: Group, { hosts, history }: HostAccess): Promise<ServedGroup> {
   return group.locked(async () => {
     const { address, tls } = group.site.options;
     if (!(await group.record()).hasPresent) {
@@ -29,7 +29,7 @@ export function serve(group: Group, { hosts }: HostAccess): Promise<ServedGroup>
     const record = await openServer(group, qmp, entered.record, role);
     const volumes = presentVolumes(record);
     const { nodes } = await readGraph(qmp);
-    const exports = volumes.map((volume) => hostExport(volume, nodes));
+    const exports = volumes.flatMap((volume) => hostExports(volume, history, nodes));
     await closeStaleExports(qmp, exports);
     await openExports(qmp, exports);
     return {
@@ -38,12 +38,6 @@ export function serve(group: Group, { hosts }: HostAccess): Promise<ServedGroup>
       exports: volumes.map(({ volumeId, name }) => ({ volumeId, exportName: name })),
     };
   });
-}
-
-/** @param nodes those that the daemon has: hosts come in above a mirror, or it would miss their writes */
-export function hostExport({ key, name }: VolumeRecord, nodes: ReadonlySet<string>): VolumeExport {
-  const filter = mirrorFilterNode(key);
-  return { id: hostExportId(key), node: nodes.has(filter) ? filter : headNode(key), name };
 }
 
 export function fence(group: Group): Promise<void> {
@@ -80,7 +74,7 @@ async function flushPresent(group: Group, qmp: QmpClient, record: GroupRecord): 
   await reopenNodes(qmp, options);
 }
 
-/** Exports of volumes that left the group. */
+/** Exports of volumes that left the group, and of a history that was another one. */
 async function closeStaleExports(qmp: QmpClient, wanted: readonly VolumeExport[]): Promise<void> {
   const ids = new Set(wanted.map(({ id }) => id));
   const open = (await queryExports(qmp)).filter(

@@ -2,9 +2,9 @@ import type { VolumeId } from '../../domain/ids.ts';
 import { Failure, refuse } from '../../domain/refusal.ts';
 import type { VolumeSpec } from '../../ports/engine.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { closeExports, deleteObject } from '../qmp/commands.ts';
+import { deleteObject } from '../qmp/commands.ts';
 import { collectGarbage, enter } from './enter.ts';
-import { hostExportId, openExports } from './exports.ts';
+import { closeHostExports, hostExport, openExports } from './exports.ts';
 import { deleteNodes, freshContext, growVolumes, openVolume, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
 import { createLayers } from './layers.ts';
@@ -16,7 +16,6 @@ import { giveUp } from './receive.ts';
 import { dropMirror } from './mirror-end.ts';
 import { dropSend } from './send-end.ts';
 import { giveUpStandby } from './standby.ts';
-import { hostExport } from './serve.ts';
 
 const SECTOR_BYTES = 512;
 
@@ -59,7 +58,7 @@ export async function deleteVolume(group: Group, volumeId: VolumeId): Promise<vo
       record = await dropMirror(group, record, daemon);
       record = await dropSend(group, record, daemon);
     }
-    if (volume && daemon) await closeExports(daemon.qmp, [hostExportId(volume.key)]);
+    if (volume && daemon) await closeHostExports(daemon.qmp, volume.key);
     const next = withoutVolume(record, volumeId);
     if (next === record) return;
     await group.save(next);
@@ -118,11 +117,12 @@ export async function resizeVolume(
     const next = withVolume(record, volumeId, () => grown);
     if (volume.sizeBytes !== sizeBytes) await group.save(next);
     if (!daemon) return;
-    await closeExports(daemon.qmp, [hostExportId(volume.key)]);
+    const histories = await closeHostExports(daemon.qmp, volume.key);
     await growVolumes(group, daemon.qmp, next);
     const isServed = (await admittedNow(daemon.qmp, 'hosts')) !== undefined;
     const { nodes } = await readGraph(daemon.qmp);
-    if (isServed) await openExports(daemon.qmp, [hostExport(grown, nodes)]);
+    const wanted = histories.map((history) => hostExport(grown, history, nodes));
+    if (isServed) await openExports(daemon.qmp, wanted);
   });
 }
 

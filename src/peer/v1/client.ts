@@ -29,6 +29,7 @@ const TIMEOUT_MS: { readonly [N in MessageName]: number } = {
   // A page that somebody waits for shows what is known when this is over.
   'show-holdings': 2000,
   'run-errand': 30_000,
+  'enrol-host': 10_000,
   'hash-point': 60 * 60_000,
 };
 
@@ -127,6 +128,7 @@ export function peerClient(
     resizeVolume: (to, resize) => call(to, 'resize-volume', resize),
     showHoldings: (to) => call(to, 'show-holdings', {}),
     runErrand: (to, errand) => call(to, 'run-errand', errand),
+    enrolHost: (to, host) => call(to, 'enrol-host', host),
     hashPoint: async (to, groupId, pointId) => {
       if (to === here) throw new Error('a site does not ask itself');
       const { volumes } = await call<{ volumes: Awaited<ReturnType<PeerProtocol['hashPoint']>> }>(

@@ -17,7 +17,12 @@ const Epoch = Type.Integer({ minimum: 1 });
 const closed = <T extends Record<string, TSchema>>(members: T): ReturnType<typeof Type.Object<T>> =>
   Type.Object(members, { additionalProperties: false });
 
-const Ownership = closed({ holder: Id, epoch: Epoch, forced: Type.Boolean() });
+const Ownership = closed({
+  holder: Id,
+  epoch: Epoch,
+  forced: Type.Boolean(),
+  history: closed({ id: Id, pointId: Type.Optional(Id) }),
+});
 
 const GroupBeat = closed({
   groupId: Id,
@@ -214,6 +219,20 @@ export const messages = {
   'run-errand': {
     body: closed({ errand: Errand, by: Name }),
     answer: closed({ id: Type.Optional(Id), jobId: Type.Optional(Id) }),
+  },
+  'enrol-host': {
+    body: closed({ name: Name }),
+    answer: closed({
+      siteId: Id,
+      siteName: Name,
+      url: Type.String(),
+      token: Type.String(),
+      files: closed({
+        'ca-cert.pem': Type.String(),
+        'client-cert.pem': Type.String(),
+        'client-key.pem': Type.String(),
+      }),
+    }),
   },
   'hash-point': {
     body: closed({ groupId: Id, pointId: Id }),

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyPluginCallback, FastifyRequest } from 'fas
 import type { AppPorts } from '../../app/app-ports.ts';
 import { beatFor, meetPeer } from '../../app/meet-peer.ts';
 import type { DataPlanes } from '../../app/meet-peer.ts';
+import { enrolPeersHost } from '../../app/enrol-host.ts';
 import { dropFork, noteFork } from '../../app/forks.ts';
 import { describeHoldings } from '../../app/holdings.ts';
 import { acceptIntroduction } from '../../app/pair-sites.ts';
@@ -92,6 +93,9 @@ export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, optio
   answer<ResizeRequest>(http, ports, 'resize-volume', (_from, resize) => resizeCopy(ports, resize));
   answer<object>(http, ports, 'show-holdings', () => describeHoldings(ports));
   answer<SentErrand>(http, ports, 'run-errand', (from, sent) => runErrandFor(ports, from, sent));
+  answer<{ name: string }>(http, ports, 'enrol-host', (from, host) =>
+    enrolPeersHost(ports, from, host),
+  );
   answer<Parameters<typeof hashPoint>[1]>(http, ports, 'hash-point', async (_from, point) => ({
     volumes: await hashPoint(ports, point),
   }));

@@ -1,0 +1,167 @@
+/**
+ * What a host's agent asks each of its sites, again and again: where is what I follow? The answer
+ * waits until it is another one than the agent has seen.
+ */
+import { createHash } from 'node:crypto';
+import { setTimeout as passes } from 'node:timers/promises';
+import type { Group } from '../domain/group.ts';
+import { followedName } from '../domain/history.ts';
+import type { History } from '../domain/history.ts';
+import { isId } from '../domain/ids.ts';
+import type { GroupId, SiteId, VolumeId } from '../domain/ids.ts';
+import { mayServe } from '../domain/group.ts';
+import type { Volume } from '../domain/volume.ts';
+import type { GroupInspection } from '../ports/engine.ts';
+import type { Transaction } from '../ports/store.ts';
+import type { AppPorts } from './app-ports.ts';
+import { requireAgent } from './enrol-host.ts';
+
+/** A group opens within some tens of milliseconds once this site may serve it, and tells nobody. */
+const OPENING_POLL_MS = 10;
+/** One that does not open so soon is looked at seldom: its data plane hangs, or is being repaired. */
+const OPENING_LIMIT_MS = 10_000;
+const SELDOM_POLL_MS = 500;
+
+export interface FollowVolumes {
+  /** What the host was given when it was enrolled. */
+  readonly token: string;
+  /** Ids or names. */
+  readonly volumes: readonly string[];
+  /** The answer that the agent has; absent: answer at once. */
+  readonly seen?: string | undefined;
+  readonly waitMs: number;
+  /** The agent has gone. */
+  readonly signal: AbortSignal;
+}
+
+export interface FollowAnswer {
+  /** Names this answer. */
+  readonly seen: string;
+  readonly volumes: readonly FollowedVolume[];
+}
+
+/** `unknown`: there is no such volume here; `not_mapped`: there is, and not for this host. */
+export type FollowedVolume =
+  | { readonly asked: string; readonly found: 'unknown' | 'not_mapped' }
+  | {
+      readonly asked: string;
+      readonly found: 'here';
+      readonly volumeId: VolumeId;
+      readonly name: string;
+      readonly sizeBytes: number;
+      readonly groupId: GroupId;
+      readonly holder: SiteId;
+      readonly epoch: number;
+      readonly history: History;
+      /** Where it is open to this host now. */
+      readonly serves: Serving | undefined;
+    };
+
+export interface Serving {
+  readonly host: string;
+  readonly port: number;
+  /** That of its history. */
+  readonly exportName: string;
+  /** A name that the server's certificate carries. */
+  readonly tlsName: SiteId;
+  /** Changes with every start of the data plane. */
+  readonly instance: string;
+}
+
+type Deps = Pick<AppPorts, 'store' | 'engine' | 'here'>;
+
+/** @throws Refusal `unauthenticated` */
+export async function followVolumes(ports: Deps, request: FollowVolumes): Promise<FollowAnswer> {
+  const { store } = ports;
+  const { seen, waitMs, signal } = request;
+  const startedMs = performance.now();
+  let rung = Promise.withResolvers<void>();
+  const stop = store.onCommit(() => rung.resolve());
+  try {
+    for (;;) {
+      rung = Promise.withResolvers<void>();
+      const { answer, isOpening } = await look(ports, request);
+      const waitedMs = performance.now() - startedMs;
+      const leftMs = waitMs - waitedMs;
+      if (answer.seen !== seen || leftMs <= 0 || signal.aborted) return answer;
+      const pollMs = waitedMs < OPENING_LIMIT_MS ? OPENING_POLL_MS : SELDOM_POLL_MS;
+      const over = new AbortController();
+      const pause = passes(isOpening ? Math.min(pollMs, leftMs) : leftMs, undefined, {
+        signal: AbortSignal.any([over.signal, signal]),
+      }).catch(() => undefined);
+      await Promise.race([rung.promise, pause]);
+      over.abort();
+    }
+  } finally {
+    stop();
+  }
+}
+
+interface Look {
+  readonly answer: FollowAnswer;
+  /** A group may be served here and is not yet. */
+  readonly isOpening: boolean;
+}
+
+async function look(ports: Deps, { token, volumes: asked }: FollowVolumes): Promise<Look> {
+  const { store, engine, here } = ports;
+  const rows = await store.read(async (tx) => {
+    const host = await requireAgent(tx, token);
+    return Promise.all(asked.map((reference) => find(tx, reference, host.name)));
+  });
+  const served = rows.flatMap((row) =>
+    row.found === 'here' && mayServe(row.group, here) ? [row.group.id] : [],
+  );
+  const inspections = await Promise.all(
+    [...new Set(served)].map(async (id) => [id, await engine.inspect(id)] as const),
+  );
+  const inspected = new Map(inspections);
+  const volumes = rows.map((row) =>
+    row.found === 'here' ? sayFollowed(row, here, inspected.get(row.group.id)) : row,
+  );
+  const seen = createHash('sha256').update(JSON.stringify(volumes)).digest('base64url');
+  const isOpening = inspections.some(([, { serving }]) => !serving);
+  return { answer: { seen, volumes }, isOpening };
+}
+
+type Found =
+  | { readonly asked: string; readonly found: 'unknown' | 'not_mapped' }
+  | {
+      readonly asked: string;
+      readonly found: 'here';
+      readonly volume: Volume;
+      readonly group: Group;
+    };
+
+async function find(tx: Transaction, asked: string, hostName: string): Promise<Found> {
+  const volume = isId(asked)
+    ? await tx.volumes.get(asked as VolumeId)
+    : (await tx.volumes.where({ name: asked }))[0];
+  if (volume === undefined) return { asked, found: 'unknown' };
+  const group = await tx.groups.need(volume.groupId);
+  if (!group.hosts.includes(hostName)) return { asked, found: 'not_mapped' };
+  return { asked, found: 'here', volume, group };
+}
+
+function sayFollowed(
+  { asked, volume, group }: Found & { readonly found: 'here' },
+  here: SiteId,
+  inspected: GroupInspection | undefined,
+): FollowedVolume {
+  const { holder, epoch, history } = group.ownership;
+  const { serving = false, address, instance } = inspected ?? {};
+  const isOpen = serving && address !== undefined && instance !== undefined;
+  const exportName = followedName(volume.name, history.id);
+  return {
+    asked,
+    found: 'here',
+    volumeId: volume.id,
+    name: volume.name,
+    sizeBytes: volume.sizeBytes,
+    groupId: group.id,
+    holder,
+    epoch,
+    history,
+    serves: isOpen ? { ...address, exportName, tlsName: here, instance } : undefined,
+  };
+}
