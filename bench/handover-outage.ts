@@ -82,7 +82,7 @@ async function handOverGroup(
   const group = `group-${count}`;
   const volumes = Array.from({ length: count }, (_, i) => `volume-${count}-${i}`);
   await baton.createGroup(group, volumes, VOLUME_BYTES);
-  const follower = new HolderFollower(baton, volumes[0] ?? '');
+  const follower = new HolderFollower([baton.a, baton.b], volumes[0] ?? '');
   const writer = await startNumberedWriter({
     volumes: volumes.map((label) => ({ label, sizeBytes: VOLUME_BYTES })),
     seed: count,

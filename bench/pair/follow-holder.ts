@@ -8,7 +8,7 @@ import { connectNbd } from '../../src/engines/nbd/connection.ts';
 import type { NbdConnection } from '../../src/engines/nbd/connection.ts';
 import type { Attachment } from './answers.ts';
 import { hostCredentials } from './baton-pair.ts';
-import type { BatonPair, BatonSite } from './baton-pair.ts';
+import type { BatonSite } from './baton-pair.ts';
 
 const ASK_AGAIN_MS = 5;
 const FOLLOW_LIMIT_MS = 60_000;
@@ -24,8 +24,8 @@ export class HolderFollower {
   #asking: Promise<Holder> | undefined;
 
   /** @param volume one of the group's: all are served at one address */
-  constructor({ a, b }: BatonPair, volume: string) {
-    this.#sites = [a, b];
+  constructor(sites: readonly BatonSite[], volume: string) {
+    this.#sites = sites;
     this.#volume = volume;
   }
 
@@ -33,7 +33,9 @@ export class HolderFollower {
   async connect(volume: string): Promise<NbdConnection> {
     this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
     const { site, attachment } = await this.#asking;
-    return connect(site, attachment, volume);
+    const { host, port, tlsName } = attachment;
+    const tls = { serverName: tlsName, ...(await hostCredentials(site)) };
+    return connectNbd({ address: { host, port }, exportName: volume, tls });
   }
 
   /** The site that serves the group now. */
@@ -52,22 +54,6 @@ export class HolderFollower {
     }
     throw new Error(`no site serves ${this.#volume} within ${FOLLOW_LIMIT_MS / 1000} s`);
   }
-}
-
-/** Connects to the volume at that site. @throws Error where it is not served there now */
-export async function connectAt(site: BatonSite, volume: string): Promise<NbdConnection> {
-  const attachment = await attachmentAt(site, volume);
-  if (attachment === undefined) throw new Error(`${site.name} does not serve ${volume}`);
-  return connect(site, attachment, volume);
-}
-
-async function connect(
-  site: BatonSite,
-  { host, port, tlsName }: Holder['attachment'],
-  volume: string,
-): Promise<NbdConnection> {
-  const tls = { serverName: tlsName, ...(await hostCredentials(site)) };
-  return connectNbd({ address: { host, port }, exportName: volume, tls });
 }
 
 async function attachmentAt(
