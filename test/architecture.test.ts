@@ -15,6 +15,7 @@ const mayImport: Readonly<Record<string, readonly string[] | 'all'>> = {
   engines: ['domain', 'ports'],
   store: ['domain', 'ports'],
   certificates: ['domain', 'ports'],
+  secrets: ['domain', 'ports'],
   cli: ['domain'],
   attach: ['domain', 'cli', 'engines/nbd', 'engines/qmp'],
   main: 'all',

@@ -2,11 +2,13 @@ import type { SagaId, SiteId } from '../domain/ids.ts';
 import type { SagaRecord } from '../domain/saga-record.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Engine } from '../ports/engine.ts';
+import type { Importer } from '../ports/importer.ts';
 import type { HostCertificates } from '../ports/host-certificates.ts';
 import type { Log } from '../ports/log.ts';
 import type { Pairing } from '../ports/pairing.ts';
 import type { PeerProtocol } from '../ports/peer.ts';
 import type { Store } from '../ports/store.ts';
+import type { Vault } from '../ports/vault.ts';
 import type { GroupGate } from '../sagas/group-gate.ts';
 
 /** What the use cases reach the world through. */
@@ -14,6 +16,8 @@ export interface AppPorts {
   readonly here: SiteId;
   readonly store: Store;
   readonly engine: Engine;
+  readonly importer: Importer;
+  readonly vault: Vault;
   readonly peer: PeerProtocol;
   readonly pairing: Pairing;
   readonly certificates: HostCertificates;

@@ -1,6 +1,7 @@
 import type {
   ForkId,
   GroupId,
+  ImportId,
   PointId,
   PolicyId,
   RuleId,
@@ -8,6 +9,7 @@ import type {
   SessionId,
   SignInId,
   SiteId,
+  SourceId,
   UserId,
   VolumeId,
 } from '../domain/ids.ts';
@@ -24,9 +26,12 @@ import { deleteVolume, resizeVolume } from './change-volume.ts';
 import { askSite } from './ask-site.ts';
 import type { AskSite } from './ask-site.ts';
 import { showBothSites } from './both-sites.ts';
+import { createImport } from './create-import.ts';
+import type { CreateImport } from './create-import.ts';
 import { createVolume } from './create-volume.ts';
 import type { CreateVolume } from './create-volume.ts';
 import { acknowledgeFailover } from './acknowledge-failover.ts';
+import { cancelImport, cleanUpImport, cutOverImport, deleteImport } from './end-import.ts';
 import { failOverGroup, preflightFailover } from './fail-over-group.ts';
 import type { FailOverGroup } from './fail-over-group.ts';
 import { enrolHost } from './enrol-host.ts';
@@ -37,6 +42,8 @@ import { handOverGroup, preflightHandover } from './hand-over-group.ts';
 import type { HandOverGroup } from './hand-over-group.ts';
 import { createHost, deleteHost, mapHost, renewHostCertificate, unmapHost } from './map-hosts.ts';
 import type { Mapping } from './map-hosts.ts';
+import { addSource, checkSource, listSourceVolumes, removeSource } from './import-sources.ts';
+import type { AddSource } from './import-sources.ts';
 import { groupOfLoneVolume } from './lone-volume.ts';
 import type { LoneVolume } from './lone-volume.ts';
 import { invitePeer, joinPeer, removePeer } from './pair-sites.ts';
@@ -61,10 +68,27 @@ import {
   signOut,
 } from './sign-in.ts';
 import type { Caller, SignIn } from './sign-in.ts';
+import {
+  enableImport,
+  limitImport,
+  pauseImport,
+  rescheduleImport,
+  resumeImport,
+  startImportCopy,
+} from './steer-import.ts';
+import * as importViews from './import-views.ts';
 import * as views from './views.ts';
 
 /** Every use case, with its ports in place: what a dialect calls. Each is documented where it is. */
 export type App = ReturnType<typeof createApp>;
+
+interface ByImport {
+  readonly importId: ImportId;
+}
+
+interface BySource {
+  readonly sourceId: SourceId;
+}
 
 export function createApp(ports: AppPorts) {
   return {
@@ -143,6 +167,27 @@ export function createApp(ports: AppPorts) {
     listForks: (filter: { groupId?: GroupId | undefined }) => listForks(ports, filter),
     discardFork: (r: { forkId: ForkId }) => discardFork(ports, r),
     reprotectGroup: (r: { groupId: GroupId }) => reprotectGroup(ports, r),
+
+    addSource: (r: AddSource) => addSource(ports, r),
+    checkSource: (r: BySource) => checkSource(ports, r),
+    removeSource: (r: BySource) => removeSource(ports, r),
+    listSources: () => importViews.listSources(ports),
+    showSource: (id: SourceId) => importViews.showSource(ports, id),
+    listSourceVolumes: (r: BySource) => listSourceVolumes(ports, r),
+
+    createImport: (r: CreateImport) => createImport(ports, r),
+    listImports: () => importViews.listImports(ports),
+    showImport: (id: ImportId) => importViews.showImport(ports, id),
+    rescheduleImport: (r: Parameters<typeof rescheduleImport>[1]) => rescheduleImport(ports, r),
+    limitImport: (r: Parameters<typeof limitImport>[1]) => limitImport(ports, r),
+    enableImport: (r: ByImport) => enableImport(ports, r),
+    startImportCopy: (r: ByImport) => startImportCopy(ports, r),
+    pauseImport: (r: ByImport) => pauseImport(ports, r),
+    resumeImport: (r: ByImport) => resumeImport(ports, r),
+    cutOverImport: (r: ByImport) => cutOverImport(ports, r),
+    cancelImport: (r: ByImport & { force: boolean }) => cancelImport(ports, r),
+    cleanUpImport: (r: ByImport) => cleanUpImport(ports, r),
+    deleteImport: (r: ByImport) => deleteImport(ports, r),
 
     listJobs: (filter: views.JobFilter) => views.listJobs(ports, filter),
     showJob: (id: SagaId) => views.showJob(ports, id),

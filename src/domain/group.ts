@@ -1,4 +1,13 @@
-import type { GroupId, Instant, PointId, PolicyId, SagaId, SiteId, VolumeId } from './ids.ts';
+import type {
+  GroupId,
+  ImportId,
+  Instant,
+  PointId,
+  PolicyId,
+  SagaId,
+  SiteId,
+  VolumeId,
+} from './ids.ts';
 import type { Ownership } from './ownership.ts';
 
 /** Volumes that are cut, moved and recovered together. */
@@ -18,6 +27,8 @@ export interface Group {
   readonly fencedBy: SagaId | undefined;
   /** The point on which the present stands at the holder, when it came by a change of holder. */
   readonly standsOn: PointId | undefined;
+  /** The import that makes it and that alone may change it until it has ended. */
+  readonly importing?: ImportId | undefined;
   /** Names of the hosts that may attach, the same at both sites. */
   readonly hosts: readonly string[];
   /** What protects it; absent: nothing, or a session of its own that no policy stands behind. */

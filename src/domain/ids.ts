@@ -14,6 +14,8 @@ export type ForkId = Id<'fork'>;
 export type CopyId = Id<'copy'>;
 /** Of one mirror and of the standby that it fills: another attempt is another mirror. */
 export type MirrorId = Id<'mirror'>;
+export type ImportId = Id<'import_session'>;
+export type SourceId = Id<'import_source'>;
 export type UserId = Id<'user'>;
 export type PolicyId = Id<'protection_policy'>;
 export type RuleId = Id<'replication_rule'>;

@@ -11,6 +11,8 @@ export type Subject =
   | 'job'
   | 'fork'
   | 'copy'
+  | 'import_session'
+  | 'import_source'
   | 'user'
   | 'protection_policy'
   | 'replication_rule'
@@ -62,6 +64,7 @@ export type Reason =
   | { readonly code: 'not_protected'; readonly groupId: GroupId }
   | { readonly code: 'already_protected'; readonly groupId: GroupId; readonly sessionId: string }
   | { readonly code: 'peer_unreachable'; readonly siteId: SiteId; readonly detail: string }
+  | { readonly code: 'source_unreachable'; readonly source: string; readonly detail: string }
   | { readonly code: 'peer_untrusted'; readonly detail: string }
   | { readonly code: 'peer_in_use'; readonly siteId: SiteId; readonly groups: number }
   | {
@@ -141,6 +144,8 @@ export function sentence(reason: Reason): string {
       return `group ${reason.groupId} has replication session ${reason.sessionId} already`;
     case 'peer_unreachable':
       return `site ${reason.siteId} does not answer: ${reason.detail}`;
+    case 'source_unreachable':
+      return `source ${reason.source} cannot be used: ${reason.detail}`;
     case 'peer_untrusted':
       return `the other side could not be trusted: ${reason.detail}`;
     case 'peer_in_use':

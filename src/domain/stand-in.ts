@@ -21,7 +21,7 @@ export interface StandIn {
 export interface Candidate {
   readonly id: VolumeId;
   readonly sizeBytes: number;
-  readonly state: 'creating' | 'ready' | 'deleting';
+  readonly state: 'creating' | 'importing' | 'ready' | 'deleting';
   /** The pair that it is in already, at whichever end. */
   readonly pairId: PairId | undefined;
   /** In a group of its own, which has no session. */

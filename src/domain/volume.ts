@@ -12,10 +12,14 @@ export interface Volume {
   readonly serial: string;
   readonly sizeBytes: number;
   readonly groupId: GroupId;
-  readonly state: 'creating' | 'ready' | 'deleting';
   readonly standIn?: StandIn | undefined;
+  readonly state: VolumeState;
   readonly createdAt: Instant;
 }
+
+/** `importing`: hosts that write it write the source that it is brought in from. */
+export const volumeStates = ['creating', 'importing', 'ready', 'deleting'] as const;
+type VolumeState = (typeof volumeStates)[number];
 
 export const SECTOR_BYTES = 512;
 export const MIN_VOLUME_BYTES = 1024 * 1024;

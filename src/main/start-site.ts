@@ -15,6 +15,7 @@ import { peerClient } from '../peer/v1/client.ts';
 import type { Engine } from '../ports/engine.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
+import { importWatch } from '../reconcilers/import-watch.ts';
 import { housekeeping } from '../reconcilers/housekeeping.ts';
 import { linkWatch } from '../reconcilers/link-watch.ts';
 import { policies } from '../reconcilers/policies.ts';
@@ -24,10 +25,13 @@ import { supervisor } from '../reconcilers/supervisor.ts';
 import { allSagas } from '../sagas/all.ts';
 import { GroupGate } from '../sagas/group-gate.ts';
 import { SagaRunner } from '../sagas/runner.ts';
+import { keepSiteKey } from '../secrets/site-key.ts';
+import { siteVault } from '../secrets/site-vault.ts';
 import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { SiteConfig } from './config.ts';
 import { listen } from './listen.ts';
 import { dialectUrls } from './listeners.ts';
+import { noImporter } from './no-importer.ts';
 import { siteIdentity } from './site-identity.ts';
 import type { SiteIdentity } from './site-identity.ts';
 import { systemClock } from './system-clock.ts';
@@ -103,10 +107,12 @@ export async function startSite(
   const here = site.id;
   const credentials = { certificateChain: identity.chainPem, privateKey: identity.leaf.privateKey };
   const peer = peerClient({ store, here }, () => credentials);
-  const sagaPorts = { here, engine, peer, store, clock: systemClock, gate: new GroupGate() };
+  const gate = new GroupGate();
+  const sagaPorts = { here, engine, importer: noImporter, peer, store, clock: systemClock, gate };
   const sagas = new SagaRunner(sagaPorts, allSagas, log);
   const ports: AppPorts = {
     ...sagaPorts,
+    vault: siteVault(await keepSiteKey(join(config.dataDirectory, 'secrets', 'site.key'))),
     sagas,
     log,
     certificates: identity.hostCertificates,
@@ -141,6 +147,7 @@ export async function startSite(
     policies(ports),
     retention(ports),
     housekeeping(ports),
+    importWatch(ports),
   ];
   const space = await engine.space();
   log.info({

@@ -37,7 +37,7 @@ export interface HeldVolume {
   readonly id: VolumeId;
   readonly name: string;
   readonly sizeBytes: number;
-  readonly state: 'creating' | 'ready' | 'deleting';
+  readonly state: 'creating' | 'importing' | 'ready' | 'deleting';
   readonly standIn: StandIn | undefined;
   readonly createdAt: Instant;
 }

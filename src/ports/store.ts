@@ -2,6 +2,8 @@ import type { Fork } from '../domain/fork.ts';
 import type { ProtectionPolicy, ReplicationRule } from '../domain/protection-policy.ts';
 import type { Group } from '../domain/group.ts';
 import type { Host } from '../domain/host.ts';
+import type { ImportSession } from '../domain/import-session.ts';
+import type { ImportSource } from '../domain/import-source.ts';
 import type { Instant } from '../domain/ids.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
@@ -45,6 +47,8 @@ export interface Transaction {
   readonly points: Collection<RecoveryPoint>;
   readonly sessions: Collection<ReplicationSession>;
   readonly forks: Collection<Fork>;
+  readonly importSources: Collection<ImportSource>;
+  readonly imports: Collection<ImportSession>;
   readonly hosts: Collection<Host>;
   readonly policies: Collection<ProtectionPolicy>;
   readonly rules: Collection<ReplicationRule>;

@@ -97,7 +97,8 @@ const openAndCloseThemselves = new Set([
 async function shouldServe({ store, here }: AppPorts, group: Group): Promise<boolean> {
   if (!mayServe(group, here)) return false;
   return store.read(async (tx) => {
-    const ready = (await tx.volumes.where({ groupId: group.id })).some((v) => v.state === 'ready');
+    const volumes = await tx.volumes.where({ groupId: group.id });
+    const ready = volumes.some(({ state }) => state === 'ready' || state === 'importing');
     const operation = group.operation && (await tx.sagas.get(group.operation));
     return ready && !openAndCloseThemselves.has(operation?.kind ?? '');
   });

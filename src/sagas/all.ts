@@ -1,6 +1,7 @@
 import { failover } from './failover.ts';
 import { handover } from './handover.ts';
 import { deleteGroup, moveVolumes } from './members.ts';
+import { cancelImport, compareImport, cutOverImport, forgetImport, openImport } from './imports.ts';
 import { forgetSession, protect, unprotect } from './protect.ts';
 import { replicate } from './replicate.ts';
 import { reprotect } from './reprotect.ts';
@@ -23,4 +24,9 @@ export const allSagas: readonly SagaDefinition[] = [
   failover,
   setAside,
   reprotect,
+  openImport,
+  compareImport,
+  cutOverImport,
+  cancelImport,
+  forgetImport,
 ];

@@ -1,4 +1,4 @@
-import type { GroupId, SagaId } from '../domain/ids.ts';
+import type { GroupId, ImportId, SagaId } from '../domain/ids.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
 import { mayServe } from '../domain/group.ts';
 import type { Group } from '../domain/group.ts';
@@ -9,10 +9,20 @@ import { sessionOf } from './offer.ts';
 /**
  * Makes the saga the one operation that may change the group now. Cycles may end, none begins.
  *
- * @throws Refusal `operation_running` naming the one that is
+ * @param importId of the import that asks, for a group that one makes
+ * @throws Refusal `operation_running` naming the one that is, `in_use` by the group's import
  */
-export async function lockGroup(tx: Transaction, groupId: GroupId, sagaId: SagaId): Promise<Group> {
+export async function lockGroup(
+  tx: Transaction,
+  groupId: GroupId,
+  sagaId: SagaId,
+  importId?: ImportId,
+): Promise<Group> {
   const group = await tx.groups.need(groupId);
+  if (group.importing !== undefined && group.importing !== importId) {
+    const { name } = await tx.imports.need(group.importing);
+    refuse({ code: 'in_use', what: 'group', id: group.name, by: `import ${name}` });
+  }
   if (group.operation !== undefined && group.operation !== sagaId) {
     const kind = (await tx.sagas.get(group.operation))?.kind ?? 'operation of the other site';
     refuse({ code: 'operation_running', groupId, sagaId: group.operation, kind });

@@ -14,6 +14,7 @@ import type { GroupId, Instant, SagaId, SiteId } from '../domain/ids.ts';
 import type { SagaRecord } from '../domain/saga-record.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Engine, Progress } from '../ports/engine.ts';
+import type { Importer } from '../ports/importer.ts';
 import type { PeerProtocol } from '../ports/peer.ts';
 import type { Store, Transaction } from '../ports/store.ts';
 import type { GroupGate } from './group-gate.ts';
@@ -22,6 +23,7 @@ import type { GroupGate } from './group-gate.ts';
 export interface SagaPorts {
   readonly here: SiteId;
   readonly engine: Engine;
+  readonly importer: Importer;
   readonly peer: PeerProtocol;
   readonly store: Store;
   readonly clock: Clock;

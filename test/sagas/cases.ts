@@ -1,7 +1,9 @@
 /** One or more ways to start each saga, on two sites that have been prepared for it. */
 import assert from 'node:assert/strict';
-import type { GroupId, SagaId } from '../../src/domain/ids.ts';
+import type { ImportView } from '../../src/app/import-views.ts';
+import type { GroupId, ImportId, SagaId } from '../../src/domain/ids.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
+import { keepImports } from '../../src/app/keep-imports.ts';
 import { setAsidePresent } from '../../src/app/set-aside-present.ts';
 import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
 import type { Picture, SitePicture } from './picture.ts';
@@ -121,6 +123,51 @@ async function assignGold({ app }: MemorySite): Promise<SagaId> {
   const job = await app.assignPolicy({ groupId: group.id, policyId: policy.id });
   assert.ok(job, 'a replication begins');
   return job.jobId;
+}
+
+/** A volume of a foreign system, on its way in; the copy stands still until somebody looks. */
+async function importing({ paris }: MemoryPair): Promise<ImportId> {
+  paris.source.addVolume('disk1', MIB, [[1, 1]]);
+  const { id: sourceId } = await paris.app.addSource({
+    name: 'old',
+    endpoint: { kind: 'nbd', host: 'old-array', port: 10_809 },
+  });
+  const { host } = await paris.app.createHost({ name: 'app1' });
+  const { importId } = await paris.app.createImport({
+    sourceId,
+    volumes: [{ locator: 'disk1', name: 'data' }],
+    hosts: [host.name],
+  });
+  return importId;
+}
+
+/** The job that the next look of the import watch starts. */
+async function startedByWatch({ paris }: MemoryPair, kind: string): Promise<SagaId> {
+  await keepImports(paris.ports, new Map());
+  const started = (await paris.app.listJobs({ kind }))[0];
+  assert.ok(started, `no ${kind} was started`);
+  return started.id;
+}
+
+async function copying(pair: MemoryPair): Promise<void> {
+  await importing(pair);
+  const { state } = await pair.paris.ended(await startedByWatch(pair, 'open-import'));
+  assert.equal(state, 'done');
+  await keepImports(pair.paris.ports, new Map());
+  await write(pair.paris, 'data', 2, 2);
+}
+
+async function readyToCutOver(pair: MemoryPair): Promise<void> {
+  await copying(pair);
+  await pair.paris.ended(await startedByWatch(pair, 'compare-import'));
+  await write(pair.paris, 'data', 3, 3);
+  assert.equal((await onlyImport(pair)).state, 'ready');
+}
+
+async function onlyImport({ paris }: MemoryPair): Promise<ImportView> {
+  const [session] = await paris.app.listImports();
+  assert.ok(session);
+  return session;
 }
 
 const jobOf = async (job: Promise<{ readonly jobId: SagaId }>): Promise<SagaId> =>
@@ -441,5 +488,65 @@ export const cases: readonly SagaCase[] = [
     start: async ({ lyon }) =>
       jobOf(lyon.app.reprotectGroup({ groupId: await groupNamed(lyon, 'orders') })),
     blur: withoutSessionsOf('paris'),
+  },
+  {
+    kind: 'open-import',
+    name: 'a volume of a foreign system',
+    at: 'paris',
+    prepare: async (pair) => void (await importing(pair)),
+    start: (pair) => startedByWatch(pair, 'open-import'),
+    undone: (before) => ({
+      ...before,
+      paris: { ...before.paris, groups: [], volumes: [], imports: ['data failed '] },
+    }),
+  },
+  {
+    kind: 'compare-import',
+    name: 'copies that are in step, under a host',
+    at: 'paris',
+    prepare: copying,
+    start: (pair) => startedByWatch(pair, 'compare-import'),
+  },
+  {
+    kind: 'cut-over-import',
+    name: 'copies that are in step and compared',
+    at: 'paris',
+    prepare: readyToCutOver,
+    start: async (pair) =>
+      jobOf(pair.paris.app.cutOverImport({ importId: (await onlyImport(pair)).id })),
+    undone: (before) => ({
+      ...before,
+      paris: { ...before.paris, imports: ['data copying compared'] },
+    }),
+  },
+  ...[false, true].map((force): SagaCase => ({
+    kind: 'cancel-import',
+    name: force ? 'although nobody answers' : 'with a host that goes on with the source',
+    at: 'paris',
+    prepare: readyToCutOver,
+    start: async (pair) =>
+      jobOf(pair.paris.app.cancelImport({ importId: (await onlyImport(pair)).id, force })),
+  })),
+  {
+    kind: 'cancel-import',
+    name: 'before it was opened',
+    at: 'paris',
+    prepare: async (pair) => void (await importing(pair)),
+    start: async (pair) =>
+      jobOf(pair.paris.app.cancelImport({ importId: (await onlyImport(pair)).id, force: false })),
+  },
+  {
+    kind: 'forget-import',
+    name: 'that was cancelled and that hosts have left',
+    at: 'paris',
+    prepare: async (pair) => {
+      await readyToCutOver(pair);
+      const { id: importId, groupId } = await onlyImport(pair);
+      await done(pair.paris, pair.paris.app.cancelImport({ importId, force: false }));
+      const [host] = await pair.paris.app.listHosts();
+      await pair.paris.app.unmapHost({ groupId, hostId: host!.id });
+    },
+    start: async (pair) =>
+      jobOf(pair.paris.app.deleteImport({ importId: (await onlyImport(pair)).id })),
   },
 ];

@@ -16,6 +16,7 @@ export interface SitePicture {
   readonly points: readonly string[];
   readonly forks: readonly string[];
   readonly policies: readonly string[];
+  readonly imports: readonly string[];
   readonly held: readonly HeldPicture[];
 }
 
@@ -29,6 +30,7 @@ interface GroupPicture {
   readonly forced: boolean;
   readonly locked: boolean;
   readonly fenced: boolean;
+  readonly importing: boolean;
   readonly standsOn: number | undefined;
 }
 
@@ -80,6 +82,7 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
         forced: group.ownership.forced,
         locked: group.operation !== undefined,
         fenced: group.fencedBy !== undefined,
+        importing: group.importing !== undefined,
         standsOn: group.standsOn && Number(sequenceOf(group.standsOn)),
       })),
       volumes: volumes.map((v) => `${v.name} ${v.sizeBytes} ${v.state} in ${nameOf(v.groupId)}`),
@@ -92,6 +95,9 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
       forks: (await tx.forks.all()).map((f) => `${nameOf(f.groupId)} ${f.origin}`),
       policies: [...policies, ...rules].map(
         ({ name, replicaOf }) => `${name}${replicaOf === undefined ? '' : ' of the other site'}`,
+      ),
+      imports: (await tx.imports.all()).map(
+        (s) => `${s.name} ${s.state} ${s.comparison?.hash === undefined ? '' : 'compared'}`,
       ),
       held: inspections
         .map((seen) => ({

@@ -18,6 +18,7 @@ import { GroupGate } from '../../src/sagas/group-gate.ts';
 import { SagaRunner } from '../../src/sagas/runner.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { MemoryEngine } from '../support/memory-engine.ts';
+import { MemoryImporter } from '../support/memory-importer.ts';
 import type { MemoryNetwork } from '../support/memory-network.ts';
 import { peerOver } from '../support/memory-peer.ts';
 import type { Link, Listener } from './link.ts';
@@ -101,7 +102,8 @@ export class SimulatedSite {
       onMove,
     });
     const peer = peerOver(here, link.carrier(life, find));
-    const sagaPorts = { here, engine, peer, store, clock, gate: new GroupGate() };
+    const importer = new MemoryImporter(this.engine, new Map());
+    const sagaPorts = { here, engine, peer, store, clock, gate: new GroupGate(), importer };
     const sagas = new SagaRunner(sagaPorts, allSagas, log);
     const ports: AppPorts = { ...sagaPorts, sagas, log, ...unused() };
     const watch = supervisor(ports);
@@ -177,7 +179,7 @@ function isBug(error: unknown): boolean {
   return !['Aborting', 'ShuttingDown'].includes(error.constructor.name);
 }
 
-function unused(): Pick<AppPorts, 'pairing' | 'certificates' | 'nativeUrl'> {
+function unused(): Pick<AppPorts, 'pairing' | 'certificates' | 'nativeUrl' | 'vault'> {
   const no = (): never => {
     throw new Error('the simulated sites are paired from the start');
   };
@@ -191,5 +193,6 @@ function unused(): Pick<AppPorts, 'pairing' | 'certificates' | 'nativeUrl'> {
     },
     certificates: { issue: no },
     nativeUrl: '',
+    vault: { seal: no, open: no },
   };
 }

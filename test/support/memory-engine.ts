@@ -120,6 +120,10 @@ export class MemoryEngine implements Engine {
   #totalBytes: number;
   /** How long the next seals hold hosts' writes. */
   pauseMs = 1;
+  /** Told of each write of a host, before it is answered. */
+  onHostWrite:
+    | ((groupId: GroupId, volumeId: VolumeId, block: number, bytes: Uint8Array) => void)
+    | undefined;
 
   constructor(options: MemoryEngineOptions) {
     this.#options = options;
@@ -633,6 +637,7 @@ export class MemoryEngine implements Engine {
     }
     this.#needRoom();
     const bytes = typeof fill === 'number' ? new Uint8Array(BLOCK_BYTES).fill(fill) : fill;
+    this.onHostWrite?.(groupId, volumeId, block, bytes);
     group.present?.set(volumeId, withBlock(volume, block, bytes));
     const { mirror } = group;
     if (mirror?.plane !== group.plane.instance) return;
@@ -734,6 +739,14 @@ export class MemoryEngine implements Engine {
       this.#attached.delete(attached);
       attached.part();
     }
+  }
+
+  /** Hosts of the group get to see this, as its present; its process runs. @returns its instance */
+  showImport(groupId: GroupId, contents: readonly VolumeContent[]): string {
+    const group = this.#groups.get(groupId) ?? this.#newGroup(groupId);
+    this.#needRoom();
+    group.present ??= new Map(contents.map((content) => [content.volumeId, content]));
+    return this.#start(group).instance;
   }
 
   /** All that is kept of a group, for whoever checks it; not to be changed. */

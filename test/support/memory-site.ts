@@ -18,7 +18,9 @@ import { GroupGate } from '../../src/sagas/group-gate.ts';
 import { SagaRunner } from '../../src/sagas/runner.ts';
 import type { SagaDefinition } from '../../src/sagas/saga.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
+import { siteVault } from '../../src/secrets/site-vault.ts';
 import { MemoryEngine } from './memory-engine.ts';
+import { MemoryImporter, MemorySource } from './memory-importer.ts';
 import { MemoryNetwork } from './memory-network.ts';
 import { memoryPeer, noTrouble } from './memory-peer.ts';
 import type { PeerTrouble } from './memory-peer.ts';
@@ -30,6 +32,9 @@ export interface MemorySite {
   readonly ports: AppPorts;
   readonly app: App;
   readonly engine: MemoryEngine;
+  readonly importer: MemoryImporter;
+  /** What volumes can be brought in from, as host `old-array` of kind nbd. */
+  readonly source: MemorySource;
   readonly authority: Credential;
   /** Of the messages that this site sends. */
   readonly trouble: PeerTrouble;
@@ -75,12 +80,14 @@ export function memoryWorld(t: Pick<TestContext, 'after'>): MemoryWorld {
       clock,
       ...(totalBytes !== undefined && { totalBytes }),
     });
+    const source = new MemorySource();
+    const importer = new MemoryImporter(engine, new Map([['old-array', source]]));
     const authority = await authorityOf(name);
     const trouble = noTrouble();
     const logged: LogLine[] = [];
     const log = collectingLog(logged);
     const peer = memoryPeer(id, find, trouble);
-    const sagaPorts = { here: id, engine, peer, store, clock, gate: new GroupGate() };
+    const sagaPorts = { here: id, engine, peer, store, clock, gate: new GroupGate(), importer };
     let runner = new SagaRunner(sagaPorts, sagas, log);
     const introduction = {
       siteId: id,
@@ -91,6 +98,7 @@ export function memoryWorld(t: Pick<TestContext, 'after'>): MemoryWorld {
     };
     const ports: AppPorts = {
       ...sagaPorts,
+      vault: siteVault(Buffer.alloc(32, 7)),
       log,
       pairing: memoryPairing(introduction, sites),
       nativeUrl: `https://${host}:8443/api/v1`,
@@ -121,6 +129,8 @@ export function memoryWorld(t: Pick<TestContext, 'after'>): MemoryWorld {
       ports,
       app: createApp(ports),
       engine,
+      importer,
+      source,
       authority,
       trouble,
       logged,

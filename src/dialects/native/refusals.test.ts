@@ -38,6 +38,7 @@ const examples: { readonly [C in ReasonCode]: readonly [number, Reason & { reado
   not_protected: [409, { code: 'not_protected', groupId }],
   already_protected: [409, { code: 'already_protected', groupId, sessionId: 's1' }],
   peer_unreachable: [503, { code: 'peer_unreachable', siteId, detail: 'no answer' }],
+  source_unreachable: [503, { code: 'source_unreachable', source: 'old', detail: 'no answer' }],
   peer_untrusted: [409, { code: 'peer_untrusted', detail: 'another certificate' }],
   peer_in_use: [409, { code: 'peer_in_use', siteId, groups: 2 }],
   no_space: [507, { code: 'no_space', siteId, neededBytes: 10, freeBytes: 5 }],

@@ -28,6 +28,7 @@ export const said: {
   unsupported: [422, 'unsupported', 'This is not possible here'],
   too_many_logins: [429, 'too-many-logins', 'Too many failed sign-ins'],
   peer_unreachable: [503, 'peer-unreachable', 'The other site does not answer'],
+  source_unreachable: [503, 'source-unreachable', 'The source cannot be used'],
   freeze_too_long: [503, 'freeze-too-long', 'Hosts would have waited too long'],
   no_space: [507, 'no-space', 'There is not enough room'],
 };

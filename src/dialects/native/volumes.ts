@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { VolumeView } from '../../app/views.ts';
+import { volumeStates } from '../../domain/volume.ts';
 import type { Volume as VolumeRow } from '../../domain/volume.ts';
 import { Accepted, LongAnswer, answerJob } from './jobs.ts';
 import type { DialectOptions } from '../options.ts';
@@ -28,7 +29,7 @@ const row = {
   name: Type.String({ description: 'Also the name of its NBD export.' }),
   serial: Type.String(),
   sizeBytes: SizeBytes,
-  state: Type.Enum(['creating', 'ready', 'deleting']),
+  state: Type.Enum([...volumeStates]),
   createdAt: Instant,
 };
 

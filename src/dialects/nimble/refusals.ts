@@ -29,6 +29,7 @@ export const said: { readonly [C in ReasonCode]: Code | ((reason: ReasonOf<C>) =
   unsupported: 'SM_no_support',
   too_many_logins: 'SM_unauthorized',
   peer_unreachable: 'SM_eagain',
+  source_unreachable: 'SM_eagain',
   freeze_too_long: 'SM_eagain',
   no_space: 'SM_eagain',
 };

@@ -111,7 +111,7 @@ const HeldVolume = closed({
   id: Id,
   name: Name,
   sizeBytes: Bytes,
-  state: Type.Enum(['creating', 'ready', 'deleting']),
+  state: Type.Enum(['creating', 'importing', 'ready', 'deleting']),
   standIn: Type.Optional(StandIn),
   createdAt: Instant,
 });

@@ -21,6 +21,8 @@ const subjects: { readonly [N in CollectionName]: Subject } = {
   points: 'recovery_point',
   sessions: 'replication_session',
   forks: 'fork',
+  importSources: 'import_source',
+  imports: 'import_session',
   hosts: 'host',
   policies: 'protection_policy',
   rules: 'replication_rule',

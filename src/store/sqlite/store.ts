@@ -113,6 +113,9 @@ function collections(database: DatabaseSync, emit: Emit): Transaction {
     points: collection(database, 'points', 'points', emit),
     sessions: collection(database, 'sessions', 'sessions', emit),
     forks: collection(database, 'forks', 'forks', emit),
+    // Sources carry sealed secrets, which no event shows.
+    importSources: collection(database, 'importSources', 'import_sources', silent),
+    imports: collection(database, 'imports', 'imports', emit),
     hosts: collection(database, 'hosts', 'hosts', emit),
     policies: collection(database, 'policies', 'policies', emit),
     rules: collection(database, 'rules', 'rules', emit),

@@ -1,0 +1,234 @@
+import type { ByteRange } from '../../src/domain/import-session.ts';
+import type { SourceVolume } from '../../src/domain/import-source.ts';
+import type { GroupId, VolumeId } from '../../src/domain/ids.ts';
+import { Failure, refuse } from '../../src/domain/refusal.ts';
+import type {
+  ComparedCopies,
+  CompareWatch,
+  CutOver,
+  FoundVolume,
+  ImportInspection,
+  Importer,
+  OpenImport,
+  OpenedVolume,
+  SourceAccess,
+} from '../../src/ports/importer.ts';
+import type { MemoryEngine } from './memory-engine.ts';
+import { BLOCK_BYTES, emptyContent, hashContent, withBlock } from './volume-content.ts';
+import type { VolumeContent } from './volume-content.ts';
+
+/** A foreign system in this process: its volumes, and switches for trouble. */
+export class MemorySource {
+  readonly volumes = new Map<string, VolumeContent>();
+  isReachable = true;
+
+  addVolume(
+    locator: string,
+    sizeBytes: number,
+    blocks: readonly (readonly [number, number])[],
+  ): void {
+    const spec = { volumeId: locator as VolumeId, name: locator, sizeBytes };
+    const filled = blocks.map(
+      ([block, fill]) => [block, new Uint8Array(BLOCK_BYTES).fill(fill)] as const,
+    );
+    this.volumes.set(locator, { ...emptyContent(spec), blocks: new Map(filled) });
+  }
+
+  need(locator: string): VolumeContent {
+    const volume = this.volumes.get(locator);
+    if (volume === undefined) throw new Failure(`the source has no volume ${locator}`);
+    return volume;
+  }
+}
+
+interface MemoryImport {
+  readonly source: MemorySource;
+  readonly volumes: readonly OpenedVolume[];
+  /** Our copies; they die with the process that makes them. */
+  copies: Copies | undefined;
+  isCutOver: boolean;
+}
+
+interface Copies {
+  readonly instance: string;
+  readonly contents: Map<VolumeId, VolumeContent>;
+  isPaused: boolean;
+  isInStep: boolean;
+}
+
+/** The importer beside a memory engine: a copy gets on whenever somebody looks at it. */
+export class MemoryImporter implements Importer {
+  readonly #engine: MemoryEngine;
+  readonly #sources: ReadonlyMap<string, MemorySource>;
+  readonly #imports = new Map<GroupId, MemoryImport>();
+  /** Copies stay where they are. */
+  isSlow = false;
+
+  /** @param sources by the host that their endpoint names */
+  constructor(engine: MemoryEngine, sources: ReadonlyMap<string, MemorySource>) {
+    this.#engine = engine;
+    this.#sources = sources;
+    engine.onHostWrite = (groupId, volumeId, block, bytes) =>
+      this.#onHostWrite(groupId, volumeId, block, bytes);
+  }
+
+  async checkSource(source: SourceAccess): Promise<void> {
+    this.#reach(source);
+  }
+
+  async listVolumes(source: SourceAccess): Promise<readonly FoundVolume[]> {
+    const { volumes } = this.#reach(source);
+    return [...volumes].map(([locator, { sizeBytes }]) => ({ locator, sizeBytes }));
+  }
+
+  async probeVolume(
+    source: SourceAccess,
+    { locator }: SourceVolume,
+  ): Promise<{ readonly sizeBytes: number }> {
+    const volume = this.#reach(source).volumes.get(locator);
+    if (volume !== undefined) return { sizeBytes: volume.sizeBytes };
+    return refuse({
+      code: 'source_unreachable',
+      source: source.name,
+      detail: `no volume ${locator}`,
+    });
+  }
+
+  async open(groupId: GroupId, { source, volumes }: OpenImport): Promise<void> {
+    const found = this.#reach(source);
+    const contents = volumes.map((volume) => {
+      const { sizeBytes, blocks } = found.need(volume.from.locator);
+      if (sizeBytes !== volume.sizeBytes) {
+        const [wanted, seen] = [`${volume.sizeBytes}`, `${sizeBytes}`];
+        refuse({ code: 'invalid', field: `size of ${volume.from.locator}`, wanted, seen });
+      }
+      const { volumeId, name } = volume;
+      return { volumeId, name, sizeBytes, blocks };
+    });
+    this.#engine.showImport(groupId, contents);
+    if (this.#known(groupId) !== undefined) return;
+    this.#imports.set(groupId, { source: found, volumes, copies: undefined, isCutOver: false });
+  }
+
+  async copy(groupId: GroupId): Promise<void> {
+    const known = this.#need(groupId);
+    const instance = this.#engine.showImport(groupId, []);
+    if (known.copies?.instance === instance) {
+      known.copies.isPaused = false;
+      return;
+    }
+    const contents = new Map(
+      known.volumes.map(({ volumeId, name, sizeBytes }) => [
+        volumeId,
+        emptyContent({ volumeId, name, sizeBytes }),
+      ]),
+    );
+    known.copies = { instance, contents, isPaused: false, isInStep: false };
+  }
+
+  async pause(groupId: GroupId): Promise<void> {
+    const copies = this.#copiesOf(this.#need(groupId), groupId);
+    if (copies !== undefined) copies.isPaused = true;
+  }
+
+  async inspect(groupId: GroupId): Promise<ImportInspection> {
+    const known = this.#known(groupId);
+    const nothing = { copiedBytes: 0, totalBytes: 0, trouble: undefined };
+    if (known === undefined) return { stands: 'nowhere', copy: 'none', ...nothing };
+    const stands = known.isCutOver ? 'here' : 'on_source';
+    const totalBytes = known.volumes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const copies = this.#copiesOf(known, groupId);
+    if (copies === undefined) return { stands, copy: 'none', ...nothing, totalBytes };
+    if (!known.source.isReachable && !known.isCutOver) {
+      const trouble = 'the source does not answer';
+      return { stands, copy: 'failed', ...nothing, totalBytes, trouble };
+    }
+    if (!copies.isPaused && !copies.isInStep && !this.isSlow) this.#copyAll(known, copies);
+    const copy = copies.isInStep ? 'in_step' : copies.isPaused ? 'paused' : 'running';
+    const copiedBytes = copies.isInStep ? totalBytes : 0;
+    return { stands, copy, copiedBytes, totalBytes, trouble: undefined };
+  }
+
+  async compare(groupId: GroupId, { onProgress }: CompareWatch): Promise<ComparedCopies> {
+    const known = this.#need(groupId);
+    const copies = this.#copiesOf(known, groupId);
+    if (copies?.isInStep !== true) throw new Failure(`group ${groupId}: not in step`);
+    const pairs = known.volumes.map(
+      ({ volumeId, from }) =>
+        [volumeId, known.source.need(from.locator), copies.contents.get(volumeId)] as const,
+    );
+    const differing = pairs.flatMap(([volumeId, a, b]): ByteRange[] =>
+      [...new Set([...a.blocks.keys(), ...(b?.blocks.keys() ?? [])])]
+        .filter((block) => !sameBytes(a.blocks.get(block), b?.blocks.get(block)))
+        .map((block) => ({ volumeId, offset: block * BLOCK_BYTES, lengthBytes: BLOCK_BYTES })),
+    );
+    const comparedBytes = known.volumes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    onProgress({ sentBytes: comparedBytes, totalBytes: comparedBytes });
+    const hashes = pairs.map(([, source]) => hashContent(source).hash);
+    return { comparedBytes, hash: differing.length > 0 ? undefined : hashes.join(), differing };
+  }
+
+  async cutOver(groupId: GroupId): Promise<CutOver> {
+    const known = this.#need(groupId);
+    const copies = this.#copiesOf(known, groupId);
+    if (!known.isCutOver && copies?.isInStep !== true) {
+      return { isCutOver: false, why: 'the copies are not in step' };
+    }
+    known.isCutOver = true;
+    return { isCutOver: true, pauseMs: 1 };
+  }
+
+  async abandon(groupId: GroupId): Promise<void> {
+    const known = this.#known(groupId);
+    if (known?.isCutOver === true) throw new Failure(`group ${groupId} is cut over`);
+    if (known !== undefined) known.copies = undefined;
+  }
+
+  #onHostWrite(groupId: GroupId, volumeId: VolumeId, block: number, bytes: Uint8Array): void {
+    const known = this.#known(groupId);
+    const volume = known?.volumes.find((v) => v.volumeId === volumeId);
+    if (known === undefined || volume === undefined || known.isCutOver) return;
+    if (!known.source.isReachable) throw new Error('the source takes no write');
+    const { locator } = volume.from;
+    known.source.volumes.set(locator, withBlock(known.source.need(locator), block, bytes));
+    const copies = this.#copiesOf(known, groupId);
+    const copy = copies?.contents.get(volumeId);
+    if (copies?.isInStep === true && copy)
+      copies.contents.set(volumeId, withBlock(copy, block, bytes));
+  }
+
+  #copyAll({ source, volumes }: MemoryImport, copies: Copies): void {
+    for (const { volumeId, name, sizeBytes, from } of volumes) {
+      const { blocks } = source.need(from.locator);
+      copies.contents.set(volumeId, { volumeId, name, sizeBytes, blocks });
+    }
+    copies.isInStep = true;
+  }
+
+  #copiesOf(known: MemoryImport, groupId: GroupId): Copies | undefined {
+    const { copies } = known;
+    return copies?.instance === this.#engine.held(groupId)?.plane?.instance ? copies : undefined;
+  }
+
+  /** What the engine has deleted is forgotten here, too. */
+  #known(groupId: GroupId): MemoryImport | undefined {
+    if (this.#engine.held(groupId) === undefined) this.#imports.delete(groupId);
+    return this.#imports.get(groupId);
+  }
+
+  #need(groupId: GroupId): MemoryImport {
+    const known = this.#known(groupId);
+    if (known === undefined) throw new Failure(`group ${groupId} imports nothing`);
+    return known;
+  }
+
+  #reach({ name, endpoint }: SourceAccess): MemorySource {
+    const source = endpoint.kind === 'nbd' ? this.#sources.get(endpoint.host) : undefined;
+    if (source?.isReachable === true) return source;
+    return refuse({ code: 'source_unreachable', source: name, detail: 'nobody answers there' });
+  }
+}
+
+function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return Buffer.compare(a ?? new Uint8Array(BLOCK_BYTES), b ?? new Uint8Array(BLOCK_BYTES)) === 0;
+}
