@@ -60,7 +60,7 @@ export interface OpenCopy {
   readonly of: CopyOf;
   /** Hosts may write; the point or fork stays as it is. */
   readonly writable: boolean;
-  readonly access: HostAccess;
+  readonly access: Pick<HostAccess, 'hosts'>;
 }
 
 export interface AdoptFork {

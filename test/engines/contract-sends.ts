@@ -94,6 +94,26 @@ export function sendsContract(both: BothSites): void {
     assert.equal(hash?.sizeBytes, 80 * MIB);
   });
 
+  test('points from before and after a volume grew travel together', async () => {
+    const { a, b } = both();
+    const { groupId, volumes, served } = await servedGroup(a, ['data']);
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [0, 1], 1));
+    await a.engine.sealPoint(groupId, newPoint(), PAUSE_LIMIT_MS);
+    await a.engine.resizeVolume(groupId, volumes[0]!.volumeId, 80 * MIB);
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [1, 79 * 256], 2));
+    const first = await replicate(a, b, groupId);
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [2], 3));
+    await a.engine.sealPoint(groupId, newPoint(), PAUSE_LIMIT_MS);
+    await a.engine.resizeVolume(groupId, volumes[0]!.volumeId, 96 * MIB);
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [2, 95 * 256], 4));
+
+    const second = await replicate(a, b, groupId, first.pointId);
+
+    assert.equal(second.sent.sentBytes, 2 * BLOCK_BYTES);
+    await assertSame(a, b, groupId, first.pointId);
+    await assertSame(a, b, groupId, second.pointId);
+  });
+
   test('every call of a cycle may be repeated, with a control restart in between', async () => {
     const { a, b } = both();
     const { groupId, served } = await servedGroup(a);

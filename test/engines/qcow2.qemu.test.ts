@@ -1,4 +1,6 @@
+import { adoptionContract } from './contract-adoption.ts';
+import { copiesContract } from './contract-copies.ts';
 import { engineContract } from './engine-contract.ts';
 import { twoSites } from './test-sites.ts';
 
-engineContract('qcow2', () => twoSites());
+engineContract('qcow2', () => twoSites(), [copiesContract, adoptionContract]);

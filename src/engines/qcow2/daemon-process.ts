@@ -8,9 +8,9 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync, copyFileSync, mkdirSync, openSync, statSync, truncateSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { GroupId } from '../../domain/ids.ts';
+import type { CopyId, GroupId } from '../../domain/ids.ts';
 import { Failure } from '../../domain/refusal.ts';
 import type { Clock } from '../../ports/clock.ts';
 
@@ -33,8 +33,9 @@ export interface DaemonPaths {
   readonly log: string;
 }
 
-export function daemonPaths(runDirectory: string, groupId: GroupId): DaemonPaths {
-  const stem = join(runDirectory, groupId);
+/** @param owner the group or the copy whose daemon it is */
+export function daemonPaths(runDirectory: string, owner: CopyId | GroupId): DaemonPaths {
+  const stem = join(runDirectory, owner);
   return {
     control: `${stem}.sock`,
     rescue: `${stem}.rescue.sock`,
@@ -42,6 +43,13 @@ export function daemonPaths(runDirectory: string, groupId: GroupId): DaemonPaths
     pid: `${stem}.pid`,
     log: `${stem}.log`,
   };
+}
+
+/** Of a daemon that has ended for good. */
+export async function removeRunFiles(paths: DaemonPaths): Promise<void> {
+  const { control, rescue, lock, pid, log } = paths;
+  const files = [control, rescue, lock, pid, log, `${log}.old`];
+  await Promise.all(files.map((file) => rm(file, { force: true })));
 }
 
 /** @returns tells why the process ended, once it has */

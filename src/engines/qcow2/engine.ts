@@ -4,10 +4,13 @@ import type { GroupId } from '../../domain/ids.ts';
 import { Failure, Refusal } from '../../domain/refusal.ts';
 import { LinkFailure } from '../../ports/engine.ts';
 import type { Engine, Space } from '../../ports/engine.ts';
+import { adoptFork } from './adopt-fork.ts';
+import { closeCopy, discardCopy, keepCopy } from './close-copy.ts';
+import { openCopy } from './open-copy.ts';
 import { deleteGroup, stopGroup } from './stop.ts';
 import { demote } from './demote.ts';
 import { forgetPoints } from './forget.ts';
-import { discardFork } from './discard-fork.ts';
+import { discardFork } from './forks.ts';
 import { Group } from './group.ts';
 import { hashPoint } from './hash.ts';
 import { inspectMirror } from './mirror-look.ts';
@@ -78,11 +81,11 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
     stopMirror: (id) => told(stopMirror(group(id))),
     demote: (id, pointId, forkId) => told(demote(group(id), pointId, forkId)),
     discardFork: (id, forkId) => told(discardFork(group(id), forkId)),
-    openCopy: () => unsupported('a copy'),
-    closeCopy: () => unsupported('a copy'),
-    discardCopy: () => unsupported('a copy'),
-    keepCopy: () => unsupported('a copy'),
-    adoptFork: () => unsupported('adopting a fork'),
+    openCopy: (request) => told(openCopy(group(request.groupId), request)),
+    closeCopy: (id, copyId) => told(closeCopy(group(id), copyId)),
+    discardCopy: (id, copyId) => told(discardCopy(group(id), copyId)),
+    keepCopy: (id, copyId, forkId) => told(keepCopy(group(id), copyId, forkId)),
+    adoptFork: (request) => told(adoptFork(group(request.groupId), request)),
     digestRanges: () => unsupported('comparison'),
     sendDifference: () => unsupported('comparison'),
     forgetPoints: (id, pointIds, limit) => told(forgetPoints(group(id), pointIds, limit)),

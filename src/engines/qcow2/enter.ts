@@ -5,7 +5,6 @@ import { queryExports, queryJobs } from '../qmp/queries.ts';
 import { boundLog } from './daemon-process.ts';
 import type { Daemon } from './daemon.ts';
 import { RECEIVING_EXPORT, HOST_EXPORT, STANDBY_EXPORT } from './exports.ts';
-import { nameForkFiles } from './fork-files.ts';
 import { deleteNodes, expectedNodes, openGraph, ownNodes, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
 import { MERGE_JOB } from './merge-job.ts';
@@ -28,13 +27,12 @@ export interface Running extends Entered {
 export async function enter(group: Group): Promise<Entered> {
   let record = await group.record();
   const daemon = await group.findDaemon();
-  if (daemon) boundLog(group.paths.log);
+  if (daemon) boundLog(group.seat.paths.log);
   if (record.sealing) record = await settleSealing(group, record, daemon);
   if (daemon && !group.isSettled) {
     await putInOrder(group, daemon, record);
     group.isSettled = true;
   }
-  record = await nameForkFiles(group, record);
   record = await collectGarbage(group, record);
   return { record, daemon };
 }
@@ -43,7 +41,7 @@ export async function enter(group: Group): Promise<Entered> {
 export async function enterRunning(group: Group): Promise<Running> {
   const { record, daemon } = await enter(group);
   if (daemon) return { record, daemon };
-  const started = await group.startDaemon();
+  const started = await group.seat.start();
   await openGraph(group, started.qmp, record);
   group.isSettled = true;
   return { record, daemon: started };

@@ -38,6 +38,14 @@ export function hostExport(
   return { id: `${id}-${history}`, node, name: followedName(name, history) };
 }
 
+/** Of a volume as a copy shows it. */
+export function copyExport(
+  { key, name }: Pick<VolumeRecord, 'key' | 'name'>,
+  node: string,
+): VolumeExport {
+  return { id: `${HOST_EXPORT}${key}`, node, name };
+}
+
 /** Closes a volume to hosts. @returns what its exports were for, so that they may open again */
 export async function closeHostExports(
   qmp: QmpClient,
@@ -68,7 +76,11 @@ export interface VolumeExport {
 }
 
 /** Opens those that are not open. */
-export async function openExports(qmp: QmpClient, wanted: readonly VolumeExport[]): Promise<void> {
+export async function openExports(
+  qmp: QmpClient,
+  wanted: readonly VolumeExport[],
+  { writable = true } = {},
+): Promise<void> {
   const open = new Set((await queryExports(qmp)).map(({ id }) => id));
   const missing = wanted.filter(({ id }) => !open.has(id));
   await Promise.all(
@@ -78,7 +90,7 @@ export async function openExports(qmp: QmpClient, wanted: readonly VolumeExport[
         id,
         'node-name': node,
         name,
-        writable: true,
+        writable,
         writethrough,
         // No I/O thread: QEMU 10.0 then drains hosts' requests while it holds the graph's lock that
         // they want, and stands still for ever at the end of a job (job-dismiss under a writer).

@@ -9,8 +9,9 @@ import type { PointId } from '../../domain/ids.ts';
 import type { ForgottenPoints, MergeLimit } from '../../ports/engine.ts';
 import { enter, tidy } from './enter.ts';
 import type { Group } from './group.ts';
+import { withGarbage } from './histories.ts';
+import type { LayerName } from './histories.ts';
 import { mergeLayers } from './merge.ts';
-import { layerFile } from './record.ts';
 import type { GroupRecord, VolumeRecord } from './record.ts';
 
 export async function forgetPoints(
@@ -31,10 +32,11 @@ export async function forgetPoints(
 }
 
 function sortOut(record: GroupRecord, pointIds: readonly PointId[]): ForgottenPoints {
-  const { sending, receiving, standby } = record;
-  const stoodOn = [...record.forks, ...(standby ? [standby] : [])];
-  const forked = new Set(stoodOn.map(({ basePointId }) => basePointId));
-  const busy = new Set([sending?.pointId, sending?.basePointId, receiving?.basePointId]);
+  const { sending, receiving, standby, comparing } = record;
+  const standing = [...record.forks, ...record.copies, ...(standby ? [standby] : [])];
+  const forked = new Set(standing.map(({ basePointId }) => basePointId));
+  const sent = [sending?.pointId, sending?.basePointId, comparing?.pointId];
+  const busy = new Set([...sent, receiving?.basePointId]);
   return {
     forgotten: pointIds.filter((id) => !forked.has(id) && !busy.has(id)),
     kept: pointIds.filter((id) => forked.has(id)),
@@ -44,7 +46,7 @@ function sortOut(record: GroupRecord, pointIds: readonly PointId[]): ForgottenPo
 /** The record without these points; what only they needed at the top of a chain is garbage. */
 export function withoutPoints(record: GroupRecord, gone: ReadonlySet<PointId>): GroupRecord {
   if (!record.points.some(({ pointId }) => gone.has(pointId))) return record;
-  const garbage: string[] = [];
+  const unneeded: LayerName[] = [];
   const volumes = record.volumes.flatMap((volume): readonly VolumeRecord[] => {
     const wasActive = volume.layers.at(-1)?.seals === undefined;
     const layers = volume.layers.map((layer) =>
@@ -54,14 +56,10 @@ export function withoutPoints(record: GroupRecord, gone: ReadonlySet<PointId>): 
     const needed = wasActive
       ? layers.length
       : layers.findLastIndex(({ seals }) => seals !== undefined) + 1;
-    const unneeded = layers.slice(needed);
-    garbage.push(...unneeded.map(({ number }) => layerFile(volume.volumeId, number)));
+    const { volumeId } = volume;
+    unneeded.push(...layers.slice(needed).map(({ number }) => ({ volumeId, number })));
     return needed > 0 ? [{ ...volume, layers: layers.slice(0, needed) }] : [];
   });
-  return {
-    ...record,
-    volumes,
-    points: record.points.filter(({ pointId }) => !gone.has(pointId)),
-    garbage: [...record.garbage, ...garbage],
-  };
+  const points = record.points.filter(({ pointId }) => !gone.has(pointId));
+  return withGarbage({ ...record, volumes, points }, unneeded);
 }

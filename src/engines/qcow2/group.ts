@@ -1,13 +1,12 @@
 import { join } from 'node:path';
-import type { GroupId, PointId } from '../../domain/ids.ts';
-import { Failure, refuse } from '../../domain/refusal.ts';
-import { QmpClosed } from '../qmp/errors.ts';
+import type { CopyId, GroupId, PointId } from '../../domain/ids.ts';
+import { refuse } from '../../domain/refusal.ts';
 import { daemonPaths } from './daemon-process.ts';
-import { ANSWER_LIMIT_MS, findDaemon, startDaemon } from './daemon.ts';
+import { DaemonSeat } from './daemon-seat.ts';
 import type { Daemon } from './daemon.ts';
-import type { DaemonPaths } from './daemon-process.ts';
 import type { LongWork, LongWorkName } from './long-work.ts';
 import { Mutex } from './mutex.ts';
+import type { ServerPort } from './nbd-server.ts';
 import type { LayerIo } from './nodes.ts';
 import type { Qcow2EngineOptions } from './options.ts';
 import type { PortBook } from './ports.ts';
@@ -26,24 +25,26 @@ export interface Site {
 export class Group {
   readonly id: GroupId;
   readonly site: Site;
-  readonly paths: DaemonPaths;
+  readonly seat: DaemonSeat;
   /** Where its layers are. */
   readonly directory: string;
   /** Sends follow each other; they hold no other lock while they copy. */
   readonly sends = new Mutex();
   readonly merges = new Mutex();
+  /** Work on copies, one at a time; it comes before the group's lock. */
+  readonly copies = new Mutex();
   readonly #lock = new Mutex();
   readonly #work = new Set<LongWork>();
+  readonly #copySeats = new Map<CopyId, DaemonSeat>();
   #record: GroupRecord | undefined;
-  #daemon: Daemon | undefined;
-  #finding: Promise<Daemon | undefined> | undefined;
-  #settled = false;
+  #settledWith: Daemon | undefined;
   #closed = false;
 
   constructor(site: Site, id: GroupId) {
     this.site = site;
     this.id = id;
-    this.paths = daemonPaths(site.options.runDirectory, id);
+    const { runDirectory, clock, log } = site.options;
+    this.seat = new DaemonSeat(daemonPaths(runDirectory, id), clock, log, { groupId: id });
     this.directory = join(site.options.dataDirectory, 'groups', id);
   }
 
@@ -53,7 +54,7 @@ export class Group {
       try {
         return await work();
       } catch (cause) {
-        this.#settled = false;
+        this.#settledWith = undefined;
         throw cause;
       }
     });
@@ -90,55 +91,50 @@ export class Group {
 
   /** The daemon, if it runs. @throws DaemonHung */
   findDaemon(): Promise<Daemon | undefined> {
-    // Whoever asks at the same time shares the answer: a monitor takes one client.
-    this.#finding ??= this.#find().finally(() => (this.#finding = undefined));
-    return this.#finding;
-  }
-
-  async #find(): Promise<Daemon | undefined> {
-    this.#checkOpen();
-    if (this.#daemon && (await answers(this.#daemon))) return this.#daemon;
-    this.#settled = false;
-    const found = await findDaemon(this.paths);
-    if (this.#closed) found?.qmp.close();
-    this.#checkOpen();
-    this.#daemon = found;
-    return found;
-  }
-
-  async startDaemon(): Promise<Daemon> {
-    this.#checkOpen();
-    const { clock, log } = this.site.options;
-    const daemon = await startDaemon(this.paths, clock, () => this.findDaemon());
-    const { instance, pid } = daemon;
-    log?.info({ event: 'daemon_started', groupId: this.id, instance, pid });
-    return daemon;
+    return this.seat.find();
   }
 
   /** Whether the daemon's graph was compared with the record since it was met. */
   get isSettled(): boolean {
-    return this.#settled;
+    return this.#settledWith !== undefined && this.#settledWith === this.seat.daemon;
   }
 
   set isSettled(settled: boolean) {
-    this.#settled = settled;
+    this.#settledWith = settled ? this.seat.daemon : undefined;
   }
 
-  /** Lets go of the daemon, which goes on. */
-  release(): void {
-    this.#daemon?.qmp.close();
-    this.#daemon = undefined;
-    this.#settled = false;
+  /** The place of a copy's daemon. */
+  copySeat(copyId: CopyId): DaemonSeat {
+    const { runDirectory, clock, log } = this.site.options;
+    const known = this.#copySeats.get(copyId);
+    if (known) return known;
+    const owner = { groupId: this.id, copyId };
+    const seat = new DaemonSeat(daemonPaths(runDirectory, copyId), clock, log, owner);
+    if (this.#closed) seat.close();
+    this.#copySeats.set(copyId, seat);
+    return seat;
+  }
+
+  /** The copy is gone. */
+  leaveCopySeat(copyId: CopyId): void {
+    this.#copySeats.get(copyId)?.release();
+    this.#copySeats.delete(copyId);
   }
 
   /** For good: work that is under way fails. */
   close(): void {
     this.#closed = true;
-    this.release();
+    for (const seat of [this.seat, ...this.#copySeats.values()]) seat.close();
   }
 
-  #checkOpen(): void {
-    if (this.#closed) throw new Failure(`group ${this.id}: the engine was closed`);
+  /** The port of its own daemon's server. Within the group's lock. */
+  get serverPort(): ServerPort {
+    return {
+      site: this.site,
+      owner: { groupId: this.id },
+      current: async () => (await this.record()).port,
+      keep: async (port) => void (await this.save({ ...(await this.record()), port })),
+    };
   }
 
   path(file: string): string {
@@ -171,18 +167,6 @@ export class Group {
       });
       if (result) return result.value;
     }
-  }
-}
-
-/** Its end may not have reached us yet. @throws QmpTimeout */
-async function answers({ qmp }: Daemon): Promise<boolean> {
-  if (qmp.phase !== 'running') return false;
-  try {
-    await qmp.execute('query-version', {}, ANSWER_LIMIT_MS);
-    return true;
-  } catch (cause) {
-    if (cause instanceof QmpClosed) return false;
-    throw cause;
   }
 }
 

@@ -1,11 +1,12 @@
 import type { GroupInspection, VolumeInspection } from '../../ports/engine.ts';
 import { QmpClosed, QmpTimeout } from '../qmp/errors.ts';
 import { queryExports, queryJobs } from '../qmp/queries.ts';
+import { inspectCopy } from './copies.ts';
 import { findProcess } from './daemon-process.ts';
 import { DaemonHung } from './daemon.ts';
 import type { Daemon } from './daemon.ts';
 import { HOST_EXPORT, RECEIVING_EXPORT } from './exports.ts';
-import { forkOf } from './fork-files.ts';
+import { forkOf } from './forks.ts';
 import type { Group } from './group.ts';
 import { allocatedBytes } from './layer-file.ts';
 import { layerFile } from './record.ts';
@@ -21,10 +22,11 @@ type OfDaemon = Pick<
 export async function inspect(group: Group): Promise<GroupInspection> {
   const record = await group.record();
   const { port } = record;
-  const [ofDaemon, volumes, forks] = await Promise.all([
+  const [ofDaemon, volumes, forks, copies] = await Promise.all([
     inspectDaemon(group, record),
     Promise.all(record.volumes.map((volume) => inspectVolume(group, volume))),
     Promise.all(record.forks.map((fork) => forkOf(group, fork))),
+    Promise.all(record.copies.map((copy) => inspectCopy(group, copy))),
   ]);
   return {
     groupId: group.id,
@@ -33,7 +35,7 @@ export async function inspect(group: Group): Promise<GroupInspection> {
     hasPresent: record.hasPresent,
     volumes,
     forks,
-    copies: [],
+    copies,
   };
 }
 
@@ -48,7 +50,7 @@ async function inspectDaemon(group: Group, record: GroupRecord): Promise<OfDaemo
     // It ended while it was asked: the next look finds none, or another one.
     if (cause instanceof QmpClosed) return inspectDaemon(group, record);
     if (!(cause instanceof DaemonHung || cause instanceof QmpTimeout)) throw cause;
-    const pid = await findProcess(group.paths);
+    const pid = await findProcess(group.seat.paths);
     return { dataPlane: 'hung', instance: undefined, pid, ...away };
   }
 }

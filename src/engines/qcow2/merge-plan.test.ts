@@ -15,6 +15,7 @@ interface Chain {
   readonly volume: VolumeRecord;
   readonly contents: ReadonlyMap<number, Content>;
   readonly forked: ReadonlySet<number>;
+  readonly frozen: ReadonlySet<number>;
   readonly bytes: ReadonlyMap<number, number>;
 }
 
@@ -27,8 +28,13 @@ const layerArbitrary = fc.record({
 });
 
 const chainArbitrary: fc.Arbitrary<Chain> = fc
-  .tuple(fc.array(layerArbitrary, { minLength: 1, maxLength: 20 }), fc.boolean(), fc.nat(40))
-  .map(([parts, hasPresent, sizeGiB]) => {
+  .tuple(
+    fc.array(layerArbitrary, { minLength: 1, maxLength: 20 }),
+    fc.boolean(),
+    fc.nat(40),
+    fc.option(fc.nat(20)),
+  )
+  .map(([parts, hasPresent, sizeGiB, copied]) => {
     const layers = parts.map(({ isKept, isForked, isRoot }, number): Layer => {
       const isLast = number === parts.length - 1;
       // A fork's point is kept; the last layer is the active one, or seals a point.
@@ -41,14 +47,16 @@ const chainArbitrary: fc.Arbitrary<Chain> = fc
       name: 'v',
       sizeBytes: sizeGiB * 1024 ** 3 + 512,
       key: 0,
-      nextLayer: layers.length,
       layers,
     };
     const forked = parts.flatMap(({ isForked }, n) =>
       isForked && n < layers.length - 1 ? [n] : [],
     );
+    // A copy reads all layers from the lowest to the one it shows.
+    const frozen = layers.slice(0, copied === null ? 0 : copied + 1).map(({ number }) => number);
     return {
       volume,
+      frozen: new Set(frozen),
       contents: new Map(parts.map(({ writes }, number) => [number, new Map(writes)])),
       forked: new Set(forked),
       bytes: new Map(parts.map(({ bytes }, number) => [number, bytes])),
@@ -115,11 +123,16 @@ test('merging keeps every point, the present and what forks stand on, and comes 
         if (!step) break;
         for (const { number } of step.from)
           assert.ok(!chain.forked.has(number), 'a fork lost its base');
+        const touched = step.kind === 'drop' ? step.from : [...step.from, step.into];
+        for (const { number } of touched)
+          assert.ok(!chain.frozen.has(number), 'a file changed beneath a copy');
         chain = apply(chain, step);
         assert.deepEqual(everythingRead(chain), before);
       }
       const { layers } = chain.volume;
-      const needed = layers.filter(({ seals }) => seals !== undefined).length + 1;
+      const needed =
+        layers.filter(({ seals, number }) => seals !== undefined || start.frozen.has(number))
+          .length + 1;
       assert.ok(layers.length <= 2 * needed, `${layers.length} layers for ${needed}`);
     }),
     { numRuns: 2000 },
@@ -134,9 +147,10 @@ test('a large volume waits for several layers, and a small one does not', () => 
       seals: number === expendable ? ('p' as PointId) : undefined,
       isRoot: number === 0,
     }));
-    return { volumeId: 'v' as VolumeId, name: 'v', sizeBytes, key: 0, nextLayer: 9, layers };
+    return { volumeId: 'v' as VolumeId, name: 'v', sizeBytes, key: 0, layers };
   };
-  const facts = { forked: new Set<number>(), bytes: new Map<number, number>() };
+  const nothing = new Set<number>();
+  const facts = { forked: nothing, frozen: nothing, bytes: new Map<number, number>() };
   const TIB = 1024 ** 4;
 
   assert.equal(nextMerge(volumeOf(TIB / 1024, 1), facts)?.kind, 'down');

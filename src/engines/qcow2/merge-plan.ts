@@ -26,6 +26,8 @@ export type MergeStep =
 export interface MergeFacts {
   /** Numbers of layers that forks stand on: their files stay, their content stays. */
   readonly forked: ReadonlySet<number>;
+  /** Numbers of layers that a copy reads or a fork names: their files do not change at all. */
+  readonly frozen: ReadonlySet<number>;
   /** Allocated bytes by layer number. */
   readonly bytes: ReadonlyMap<number, number>;
 }
@@ -42,7 +44,7 @@ export function nextMerge(volume: VolumeRecord, facts: MergeFacts): MergeStep | 
   const { layers } = volume;
   if (!isWorthIt(volume)) return undefined;
   for (let first = 0; first < layers.length; first += 1) {
-    const run = expendableFrom(volume, first);
+    const run = expendableFrom(volume, first, facts);
     const above = layers[first + run.length];
     if (run.length === 0 || !above) continue;
     const step = stepFor(volume, run, above, facts);
@@ -59,11 +61,15 @@ function isWorthIt({ layers, sizeBytes }: VolumeRecord): boolean {
 }
 
 /** Adjacent layers from this place on that seal nothing, within one chain. */
-function expendableFrom(volume: VolumeRecord, first: number): readonly Layer[] {
+function expendableFrom(
+  volume: VolumeRecord,
+  first: number,
+  { frozen }: MergeFacts,
+): readonly Layer[] {
   const active = activeLayer(volume);
   const run: Layer[] = [];
   for (const layer of volume.layers.slice(first)) {
-    if (layer.seals !== undefined || layer === active) break;
+    if (layer.seals !== undefined || layer === active || frozen.has(layer.number)) break;
     if (run.length > 0 && layer.isRoot) break;
     run.push(layer);
   }
@@ -74,9 +80,10 @@ function stepFor(
   volume: VolumeRecord,
   run: readonly Layer[],
   above: Layer,
-  { forked, bytes }: MergeFacts,
+  { forked, frozen, bytes }: MergeFacts,
 ): MergeStep | undefined {
   if (above.isRoot) return { kind: 'drop', from: run };
+  if (frozen.has(above.number)) return undefined;
   const [lowest, ...others] = run;
   if (!lowest) return undefined;
   const cost = (layers: readonly Layer[]): number =>

@@ -7,11 +7,12 @@ import { collectGarbage, enterRunning } from './enter.ts';
 import { deleteNodes, readGraph } from './graph.ts';
 import type { Graph } from './graph.ts';
 import type { Group } from './group.ts';
+import { forkedLayers, frozenLayers } from './histories.ts';
 import { allocatedBytes } from './layer-file.ts';
 import { LongWork } from './long-work.ts';
 import { MERGE_JOB, MERGE_LIMIT } from './merge-job.ts';
 import { afterMerge, nextMerge } from './merge-plan.ts';
-import type { MergeStep } from './merge-plan.ts';
+import type { MergeFacts, MergeStep } from './merge-plan.ts';
 import { jobHeadOptions, layerNode, mergeHeadNode } from './nodes.ts';
 import { findVolume, layerFile, withVolume } from './record.ts';
 import type { GroupRecord, Layer, VolumeRecord } from './record.ts';
@@ -71,15 +72,14 @@ async function factsOf(
   group: Group,
   record: GroupRecord,
   { volumeId, layers }: VolumeRecord,
-): Promise<{ readonly forked: ReadonlySet<number>; readonly bytes: ReadonlyMap<number, number> }> {
-  const above = [...record.forks, ...(record.standby ? [record.standby] : [])];
-  const bases = above.flatMap(({ volumes }) => volumes.filter((v) => v.volumeId === volumeId));
+): Promise<MergeFacts> {
   const sizes = layers.map(
     async ({ number }) =>
       [number, await allocatedBytes(group.path(layerFile(volumeId, number)))] as const,
   );
   return {
-    forked: new Set(bases.flatMap(({ base }) => (base === undefined ? [] : [base]))),
+    forked: forkedLayers(record, volumeId),
+    frozen: frozenLayers(record).get(volumeId) ?? new Set(),
     bytes: new Map(await Promise.all(sizes)),
   };
 }

@@ -8,17 +8,18 @@
 import { link, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { VolumeId } from '../../domain/ids.ts';
-import { Failure, refuse } from '../../domain/refusal.ts';
+import { Failure } from '../../domain/refusal.ts';
 import { collectGarbage, enter } from './enter.ts';
 import { closeHostExports } from './exports.ts';
 import { freshContext, openVolume } from './graph.ts';
 import type { Group } from './group.ts';
+import { refuseHeld } from './histories.ts';
 import { syncDirectory } from './layer-file.ts';
 import { activeLayer, findVolume, layerFile } from './record.ts';
 import type { GroupRecord, Layer, VolumeRecord } from './record.ts';
 import { dropMirror } from './mirror-end.ts';
 import { dropSend } from './send-end.ts';
-import { closeVolume } from './volumes.ts';
+import { closeVolume, refuseStale } from './volumes.ts';
 
 export async function moveVolume(from: Group, to: Group, volumeId: VolumeId): Promise<void> {
   const isFirst = from.id < to.id;
@@ -33,7 +34,10 @@ export async function moveVolume(from: Group, to: Group, volumeId: VolumeId): Pr
 async function move(from: Group, to: Group, volumeId: VolumeId): Promise<void> {
   const target = await enter(to);
   const source = await enter(from);
-  if (findVolume(target.record, volumeId)) return finishLeaving(from, source.record, volumeId);
+  const known = findVolume(target.record, volumeId);
+  if (known && activeLayer(known)) return finishLeaving(from, source.record, volumeId);
+  if (known) refuseStale(to, target.record, volumeId);
+  refuseHeld(target.record, volumeId);
   if (!target.record.hasPresent && target.record.points.length > 0) {
     throw new Failure(`group ${to.id} has no present to take volume ${volumeId}`);
   }
@@ -48,6 +52,7 @@ async function move(from: Group, to: Group, volumeId: VolumeId): Promise<void> {
     ...record,
     hasPresent: true,
     nextKey: record.nextKey + 1,
+    nextLayer: Math.max(record.nextLayer, ...leaving.layers.map(({ number }) => number + 1)),
     volumes: [...record.volumes, arrived],
     leaving: record.leaving.filter((v) => v !== returning),
   });
@@ -71,10 +76,7 @@ async function leave(from: Group, volumeId: VolumeId): Promise<VolumeRecord> {
   if (!volume || !activeLayer(volume)) {
     throw new Failure(`group ${from.id}: volume ${volumeId} is not in its present`);
   }
-  const fork = entered.forks.find(({ volumes }) => volumes.some((v) => v.volumeId === volumeId));
-  if (fork) {
-    refuse({ code: 'in_use', what: 'volume', id: volumeId, by: `fork ${fork.forkId}` });
-  }
+  refuseHeld(entered, volumeId);
   const sendless = await dropSend(from, entered, daemon);
   const record = await dropMirror(from, sendless, daemon);
   if (daemon) {

@@ -8,13 +8,13 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { CopyId, GroupId } from '../../domain/ids.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { addObject, deleteObject, tolerating } from '../qmp/commands.ts';
 import { QmpError } from '../qmp/errors.ts';
 import { isFields, optionalText } from '../qmp/fields.ts';
 import { queryObjects } from '../qmp/queries.ts';
-import type { Group } from './group.ts';
-import type { GroupRecord } from './record.ts';
+import type { Site } from './group.ts';
 
 /** A client that does not finish its handshake holds a slot no longer. */
 const HANDSHAKE_LIMIT_SECONDS = 10;
@@ -33,24 +33,31 @@ export interface ServerRole {
   readonly admitted: readonly string[];
 }
 
+/** The port of a daemon's server: kept durably, so that it is the same after every restart. */
+export interface ServerPort {
+  readonly site: Site;
+  readonly owner: { readonly groupId: GroupId; readonly copyId?: CopyId };
+  readonly current: () => Promise<number | undefined>;
+  readonly keep: (port: number) => Promise<void>;
+}
+
 /**
  * Makes the daemon's server this one. Connections of another audience are closed; those of the same
  * stay, whether still admitted or not.
  *
- * @returns the record, which names the port
+ * @returns the port
  */
 export async function openServer(
-  group: Group,
+  at: ServerPort,
   qmp: QmpClient,
-  record: GroupRecord,
   role: ServerRole,
-): Promise<GroupRecord> {
+): Promise<number> {
   const { audience, tlsDirectory, admitted } = role;
   const list = listId(audience);
   const credentials = `${credentialsPrefix(audience)}${await fingerprint(tlsDirectory)}`;
   const objects = await queryObjects(qmp);
   const isOpen = objects.includes(credentials) && objects.includes(list);
-  if (!isOpen && objects.some(isServerObject)) await closeServer(group, qmp);
+  if (!isOpen && objects.some(isServerObject)) await closeServer(at, qmp);
   const rules = admitted.map((match) => ({ match, policy: 'allow', format: 'exact' }));
   if (isOpen) {
     await qmp.execute('qom-set', { path: `/objects/${list}`, property: 'rules', value: rules });
@@ -64,7 +71,7 @@ export async function openServer(
       'sanity-check': audience === 'hosts',
     });
   }
-  return listen(group, qmp, record, { 'tls-creds': credentials, 'tls-authz': list });
+  return listen(at, qmp, { 'tls-creds': credentials, 'tls-authz': list });
 }
 
 /** Certificates that were renewed, or another authority, make another server. */
@@ -85,19 +92,19 @@ async function fingerprint(tlsDirectory: string): Promise<string> {
  * at them, so it never returns, and nothing else in the daemon goes on (seen with QEMU 10.0).
  * Where a crash interrupts this, a list is missing: `openServer` begins anew.
  */
-export async function closeServer(group: Group, qmp: QmpClient): Promise<void> {
+export async function closeServer(at: ServerPort, qmp: QmpClient): Promise<void> {
   const objects = (await queryObjects(qmp)).filter(isServerObject);
   const lists = objects.filter((id) => id.startsWith(LIST_PREFIX));
   await Promise.all(lists.map((id) => deleteObject(qmp, id)));
-  if (objects.length > 0) await turnEverybodyOut(group);
+  if (objects.length > 0) await turnEverybodyOut(at);
   await tolerating(/not running/, () => qmp.execute('nbd-server-stop', {}, STOP_LIMIT_MS));
   await Promise.all(objects.map((id) => deleteObject(qmp, id)));
 }
 
 /** Where this machine cannot close connections, handshakes have a time limit and nobody else is left. */
-async function turnEverybodyOut(group: Group): Promise<void> {
-  const { address, clock, linkCut, log } = group.site.options;
-  const { port } = await group.record();
+async function turnEverybodyOut({ site, owner, current }: ServerPort): Promise<void> {
+  const { address, clock, linkCut, log } = site.options;
+  const port = await current();
   if (port === undefined) return;
   const giveUpAt = clock.monotonicMs() + HANDSHAKE_LIMIT_SECONDS * 1000 + STOP_LIMIT_MS;
   for (;;) {
@@ -105,7 +112,7 @@ async function turnEverybodyOut(group: Group): Promise<void> {
       await linkCut.closeListener(address, port);
       return;
     } catch (cause) {
-      const stillConnected = { groupId: group.id, port, error: String(cause) };
+      const stillConnected = { ...owner, port, error: String(cause) };
       if (clock.monotonicMs() > giveUpAt) {
         log?.warn({ event: 'clients_not_closed', ...stillConnected });
         return;
@@ -127,18 +134,18 @@ export async function admittedNow(
 }
 
 async function listen(
-  group: Group,
+  { site, owner, current, keep }: ServerPort,
   qmp: QmpClient,
-  record: GroupRecord,
   access: { readonly 'tls-creds': string; readonly 'tls-authz': string },
-): Promise<GroupRecord> {
-  const { address, clock, log } = group.site.options;
+): Promise<number> {
+  const { address, clock, log } = site.options;
+  const holder = owner.copyId ?? owner.groupId;
   const busy = new Set<number>();
-  let current = record;
+  let known = await current();
   for (;;) {
-    const port = current.port ?? (await group.site.ports.take(group.id, busy));
-    // Recorded first: no other group is given a port that this one listens on.
-    if (current.port === undefined) current = await group.save({ ...current, port });
+    const port = known ?? (await site.ports.take(holder, busy));
+    // Recorded first: nobody else is given a port that this one listens on.
+    if (known === undefined) await keep(port);
     const server = {
       addr: { type: 'inet', data: { host: address, port: `${port}` } },
       ...access,
@@ -147,13 +154,13 @@ async function listen(
     // A daemon that ended leaves its port some milliseconds later.
     const giveUpAt = clock.monotonicMs() + PORT_PATIENCE_MS;
     do {
-      if (await startListening(qmp, server)) return current;
+      if (await startListening(qmp, server)) return port;
       await clock.sleep(PORT_POLL_MS);
     } while (clock.monotonicMs() < giveUpAt);
     busy.add(port);
-    log?.warn({ event: 'port_in_use', groupId: group.id, port });
-    await group.site.ports.give(group.id);
-    current = { ...current, port: undefined };
+    log?.warn({ event: 'port_in_use', ...owner, port });
+    await site.ports.give(holder);
+    known = undefined;
   }
 }
 

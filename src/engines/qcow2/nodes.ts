@@ -42,6 +42,11 @@ export function sendHeadNode(source: string): string {
   return `${source}.s`;
 }
 
+/** A window on a target, as large as a source that is smaller than the target. */
+export function windowNode(source: string): string {
+  return `${source}.w`;
+}
+
 export function linkNode(key: number): string {
   return `v${key}.n`;
 }
@@ -74,7 +79,7 @@ export function isMergeHead(name: string): boolean {
 
 /** A node that only a send has. */
 export function isSendNode(name: string): boolean {
-  return /\.[sng]$/.test(name);
+  return /\.[sngw]$/.test(name);
 }
 
 export function fileNode(node: string): string {

@@ -28,18 +28,11 @@ export async function makePlace(
     const known = findVolume(record, spec.volumeId);
     const base = known && basePointId !== undefined ? sealedLayer(known, basePointId) : undefined;
     const key = known?.key ?? nextKey++;
-    return { ...specOf(spec), key, number: known?.nextLayer ?? 0, base: base?.number };
+    return { ...specOf(spec), key, number: record.nextLayer, base: base?.number };
   });
   const layers = volumes.map((volume) => ({ ...volume, below: volume.base }));
   await createLayers(group, layers);
-  // The numbers are used up: what is given up becomes garbage under its own name.
-  const used = record.volumes.map((volume) => usedUp(volume, volumes));
-  return { volumes, next: { ...record, nextKey, volumes: used } };
-}
-
-function usedUp(volume: VolumeRecord, place: readonly ReceivingVolume[]): VolumeRecord {
-  const isPart = place.some(({ volumeId }) => volumeId === volume.volumeId);
-  return isPart ? { ...volume, nextLayer: volume.nextLayer + 1 } : volume;
+  return { volumes, next: { ...record, nextKey, nextLayer: record.nextLayer + 1 } };
 }
 
 /** The record with the place's overlays as the top of their volumes' chains. */
@@ -52,7 +45,7 @@ export function withPlaceOnTop(
   for (const { key, number, base, ...spec } of place) {
     const layer = { number, seals, isRoot: base === undefined };
     if (!findVolume(next, spec.volumeId)) {
-      const added: VolumeRecord = { ...specOf(spec), key, nextLayer: number, layers: [] };
+      const added: VolumeRecord = { ...specOf(spec), key, layers: [] };
       next = { ...next, volumes: [...next.volumes, added] };
     }
     next = withVolume(next, spec.volumeId, (v) => ({ ...addLayer(v, layer), ...specOf(spec) }));

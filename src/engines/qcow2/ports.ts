@@ -1,14 +1,14 @@
-import type { GroupId } from '../../domain/ids.ts';
+import type { CopyId, GroupId } from '../../domain/ids.ts';
 import { Failure } from '../../domain/refusal.ts';
 import type { EngineRecords } from '../../ports/engine-records.ts';
 import type { PortRange } from './options.ts';
 import { parseRecord } from './record.ts';
 
-/** Gives each group a port of its own, which it keeps: peers and firewalls know it. */
+/** Gives each group and each copy a port of its own, which it keeps: peers and firewalls know it. */
 export class PortBook {
   readonly #records: EngineRecords;
   readonly #range: PortRange;
-  #holders: Promise<Map<number, GroupId>> | undefined;
+  #holders: Promise<Map<number, CopyId | GroupId>> | undefined;
 
   constructor(records: EngineRecords, range: PortRange) {
     this.#records = records;
@@ -17,31 +17,34 @@ export class PortBook {
 
   /**
    * @param busy ports that some other program holds
-   * @throws Failure when every port of the range has its group
+   * @throws Failure when every port of the range is taken
    */
-  async take(groupId: GroupId, busy: ReadonlySet<number> = new Set()): Promise<number> {
+  async take(owner: CopyId | GroupId, busy: ReadonlySet<number> = new Set()): Promise<number> {
     const holders = await (this.#holders ??= this.#read());
     for (let port = this.#range.first; port <= this.#range.last; port += 1) {
-      if (busy.has(port) || (holders.get(port) ?? groupId) !== groupId) continue;
-      holders.set(port, groupId);
+      if (busy.has(port) || (holders.get(port) ?? owner) !== owner) continue;
+      holders.set(port, owner);
       return port;
     }
     throw new Failure(
-      `group ${groupId}: wanted a port, all of ${this.#range.first}–${this.#range.last} are taken`,
+      `${owner}: wanted a port, all of ${this.#range.first}–${this.#range.last} are taken`,
     );
   }
 
-  async give(groupId: GroupId): Promise<void> {
+  async give(owner: CopyId | GroupId): Promise<void> {
     const holders = await (this.#holders ??= this.#read());
-    for (const [port, holder] of holders) if (holder === groupId) holders.delete(port);
+    for (const [port, holder] of holders) if (holder === owner) holders.delete(port);
   }
 
-  async #read(): Promise<Map<number, GroupId>> {
-    const holders = new Map<number, GroupId>();
+  async #read(): Promise<Map<number, CopyId | GroupId>> {
+    const holders = new Map<number, CopyId | GroupId>();
     try {
       for (const groupId of await this.#records.list()) {
-        const port = parseRecord(groupId, await this.#records.read(groupId))?.port;
-        if (port !== undefined) holders.set(port, groupId);
+        const record = parseRecord(groupId, await this.#records.read(groupId));
+        if (record?.port !== undefined) holders.set(record.port, groupId);
+        for (const { port, copyId } of record?.copies ?? []) {
+          if (port !== undefined) holders.set(port, copyId);
+        }
       }
     } catch (cause) {
       this.#holders = undefined;

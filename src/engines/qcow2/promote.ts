@@ -35,10 +35,11 @@ export function promote(
       const below = volume && sealedLayer(volume, pointId);
       if (!below)
         throw new Failure(`group ${group.id}: no layer of ${spec.volumeId} seals ${pointId}`);
-      return { ...spec, number: volume.nextLayer, below: below.number };
+      return { ...spec, number: record.nextLayer, below: below.number };
     });
     await createLayers(group, wanted);
-    let next: GroupRecord = { ...record, hasPresent: true, sent: undefined };
+    const nextLayer = record.nextLayer + 1;
+    let next: GroupRecord = { ...record, nextLayer, hasPresent: true, sent: undefined };
     for (const { volumeId, name, sizeBytes, number } of wanted) {
       const layer = { number, seals: undefined, isRoot: false };
       next = withVolume(next, volumeId, (v) => ({ ...addLayer(v, layer), name, sizeBytes }));

@@ -82,7 +82,7 @@ async function open(
   const { peerId } = request;
   const volumes = record.receiving?.volumes ?? [];
   await openReceiving(group, qmp, volumes);
-  const served = await openServer(group, qmp, record, {
+  await openServer(group.serverPort, qmp, {
     audience: 'peer',
     tlsDirectory: tls.peerDirectory(peerId),
     admitted: [tls.peerDistinguishedName(peerId)],
@@ -95,7 +95,7 @@ async function open(
       name: exportName({ volumeId }),
     })),
   );
-  return targetOf(group, served, record.receiving?.instance ?? '', request);
+  return targetOf(group, await group.record(), record.receiving?.instance ?? '', request);
 }
 
 /** The place as the peer is told of it; of a point that is complete, the place that it was. */

@@ -71,7 +71,7 @@ export async function closeReceiving(
 ): Promise<void> {
   await closeExportsOf(qmp, RECEIVING_EXPORT);
   // A standby is open to the same peer.
-  if ((await group.record()).standby === undefined) await closeServer(group, qmp);
+  if ((await group.record()).standby === undefined) await closeServer(group.serverPort, qmp);
   const graph = await readGraph(qmp);
   await deleteNodes(
     qmp,

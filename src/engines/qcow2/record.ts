@@ -1,4 +1,5 @@
 import type {
+  CopyId,
   ForkId,
   GroupId,
   Instant,
@@ -8,6 +9,8 @@ import type {
   VolumeId,
 } from '../../domain/ids.ts';
 import { Failure } from '../../domain/refusal.ts';
+import type { SentDifference } from '../../ports/engine-comparison.ts';
+import type { CopyOf } from '../../ports/engine-copies.ts';
 import type { ReceivingTarget, VolumeSpec } from '../../ports/engine.ts';
 
 /**
@@ -16,20 +19,25 @@ import type { ReceivingTarget, VolumeSpec } from '../../ports/engine.ts';
  *
  *   layers: 0 (seals p1) ◀── 1 (seals p2) ◀── 2 (seals nothing, the last: hosts write it)
  *
- * A layer below the last that seals nothing is merged away sooner or later. What is begun and
- * could not be recognised afterwards is written here before: `sealing`, `receiving`, `sending`.
+ * A layer below the last that seals nothing is merged away sooner or later. Histories beside this
+ * line (forks, copies) name layers, too, some of them the same ones: a file goes when nothing names
+ * it any more, and keeps its name until then. What is begun and could not be recognised afterwards
+ * is written here before: `sealing`, `receiving`, `sending`, `comparing`.
  */
 export interface GroupRecord {
-  readonly version: 1;
+  readonly version: 2;
   readonly port: number | undefined;
   readonly hasPresent: boolean;
   readonly nextKey: number;
+  /** Number of the next layer of any volume. Never used again within the group. */
+  readonly nextLayer: number;
   readonly volumes: readonly VolumeRecord[];
   /** Oldest first. */
   readonly points: readonly PointRecord[];
   readonly forks: readonly ForkRecord[];
-  /** Its files may still have the names that they had in the volumes' chains. */
-  readonly unnamedFork: ForkId | undefined;
+  readonly copies: readonly CopyRecord[];
+  /** The fork that became the present, until the group goes back to a point. */
+  readonly adopted: Adopted | undefined;
   /** Names of files that nothing needs any more. */
   readonly garbage: readonly string[];
   readonly sealing: Sealing | undefined;
@@ -38,6 +46,8 @@ export interface GroupRecord {
   readonly sent: Sent | undefined;
   readonly standby: Standby | undefined;
   readonly mirror: Mirror | undefined;
+  readonly comparing: Comparing | undefined;
+  readonly sentDifference: DifferenceSent | undefined;
   /** On their way to another group, which may know them already. */
   readonly leaving: readonly VolumeRecord[];
 }
@@ -45,7 +55,6 @@ export interface GroupRecord {
 export interface VolumeRecord extends VolumeSpec {
   /** Names the volume's nodes in the daemon. Never used again within the group. */
   readonly key: number;
-  readonly nextLayer: number;
   /** Oldest first. */
   readonly layers: readonly Layer[];
 }
@@ -66,12 +75,48 @@ export interface PointRecord {
   readonly receivedBy?: string;
 }
 
-export interface ForkRecord {
-  readonly forkId: ForkId;
+/** What is not the group's line, from a point of that line on. */
+export interface History {
   readonly basePointId: PointId;
-  /** Their layers above the base point; a volume without `base` has only these. */
-  readonly volumes: readonly (VolumeRecord & { readonly base: number | undefined })[];
+  /** Every volume that any state of it has, with its layers above the base point. */
+  readonly volumes: readonly HistoryVolume[];
+  /** As it was last. */
+  readonly members: readonly VolumeSpec[];
+  /** Above the base, oldest first. */
   readonly points: readonly PointRecord[];
+}
+
+export interface HistoryVolume extends VolumeRecord {
+  /** The line's layer that its layers stand on; undefined: the base point has nothing of it. */
+  readonly base: number | undefined;
+}
+
+export interface ForkRecord extends History {
+  readonly forkId: ForkId;
+}
+
+/** A copy's history is what it shows; what is written to it is in the scratch layers. */
+export interface CopyRecord extends History {
+  readonly copyId: CopyId;
+  readonly of: CopyOf;
+  readonly writable: boolean;
+  readonly hosts: readonly string[];
+  readonly port: number | undefined;
+  readonly chains: readonly CopyChain[];
+}
+
+export interface CopyChain {
+  readonly volumeId: VolumeId;
+  /** Layers that its process reads, lowest first. */
+  readonly numbers: readonly number[];
+  readonly scratch: number | undefined;
+}
+
+export interface Adopted {
+  readonly forkId: ForkId;
+  readonly asideForkId: ForkId;
+  readonly pointIds: readonly PointId[];
+  readonly volumes: readonly VolumeSpec[];
 }
 
 /** The overlays are on disk; whether hosts write them already, the daemon knows. */
@@ -136,15 +181,35 @@ export interface Sent {
   readonly wholeVolumes: readonly VolumeId[];
 }
 
+/** What of a point is compared already, while the target is the same instance. */
+export interface Comparing {
+  readonly pointId: PointId;
+  readonly peerId: SiteId;
+  readonly target: ReceivingTarget;
+  readonly rangeBytes: number;
+  readonly restarted: boolean;
+  readonly comparedBytes: number;
+  readonly sentBytes: number;
+  /** Ranges from the first on that are equal there by now. */
+  readonly done: readonly { readonly volumeId: VolumeId; readonly ranges: number }[];
+}
+
+export interface DifferenceSent extends SentDifference {
+  readonly pointId: PointId;
+  readonly targetInstance: string;
+}
+
 export const EMPTY_RECORD: GroupRecord = {
-  version: 1,
+  version: 2,
   port: undefined,
   hasPresent: false,
   nextKey: 0,
+  nextLayer: 0,
   volumes: [],
   points: [],
   forks: [],
-  unnamedFork: undefined,
+  copies: [],
+  adopted: undefined,
   garbage: [],
   sealing: undefined,
   receiving: undefined,
@@ -152,6 +217,8 @@ export const EMPTY_RECORD: GroupRecord = {
   sent: undefined,
   standby: undefined,
   mirror: undefined,
+  comparing: undefined,
+  sentDifference: undefined,
   leaving: [],
 };
 
@@ -159,9 +226,9 @@ export const EMPTY_RECORD: GroupRecord = {
 export function parseRecord(groupId: GroupId, document: unknown): GroupRecord | undefined {
   if (document === undefined || document === null) return undefined;
   const version = (document as { readonly version?: unknown }).version;
-  if (version === 1) return { ...EMPTY_RECORD, ...(document as GroupRecord) };
+  if (version === 2) return { ...EMPTY_RECORD, ...(document as GroupRecord) };
   throw new Failure(
-    `group ${groupId}: wanted an engine record of version 1, got ${String(version)}`,
+    `group ${groupId}: wanted an engine record of version 2, got ${String(version)}`,
   );
 }
 
@@ -207,17 +274,12 @@ export function withVolume(
 }
 
 export function addLayer(volume: VolumeRecord, layer: Layer): VolumeRecord {
-  const nextLayer = Math.max(volume.nextLayer, layer.number + 1);
-  return { ...volume, nextLayer, layers: [...volume.layers, layer] };
+  return { ...volume, layers: [...volume.layers, layer] };
 }
 
 /** @example layerFile('0b5c…', 3) is '0b5c….3.qcow2' */
 export function layerFile(volumeId: VolumeId, number: number): string {
   return `${volumeId}.${number}.qcow2`;
-}
-
-export function forkFile(forkId: ForkId, volumeId: VolumeId, number: number): string {
-  return `fork-${forkId}.${layerFile(volumeId, number)}`;
 }
 
 /** Gathers several layers for one send. */

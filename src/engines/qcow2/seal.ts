@@ -64,20 +64,21 @@ async function seal(
     group,
     volumes.map((volume) => ({
       ...volume,
-      number: volume.nextLayer,
+      number: record.nextLayer,
       below: activeLayer(volume)?.number,
     })),
   );
-  await openOverlays(group, qmp, volumes);
+  const number = record.nextLayer;
+  await openOverlays(group, qmp, volumes, number);
   const startedAt = clock.now();
-  const overlays = volumes.map(({ volumeId, nextLayer }) => ({ volumeId, number: nextLayer }));
+  const overlays = volumes.map(({ volumeId }) => ({ volumeId, number }));
   const sealing: Sealing = { pointId, startedAt, tooLong: false, overlays };
-  const intended = await group.save({ ...record, sealing });
+  const intended = await group.save({ ...record, sealing, nextLayer: number + 1 });
 
   const sealedAt = clock.now();
   const before = clock.monotonicMs();
   try {
-    await switchToOverlays(qmp, volumes);
+    await switchToOverlays(qmp, volumes, number);
   } catch (cause) {
     if (cause instanceof QmpTimeout) {
       await group.save({ ...intended, sealing: { ...sealing, tooLong: true } });
@@ -98,13 +99,14 @@ async function openOverlays(
   group: Group,
   qmp: QmpClient,
   volumes: readonly VolumeRecord[],
+  number: number,
 ): Promise<void> {
   const io = await group.site.io();
   await allOf(
-    volumes.map(({ volumeId, key, nextLayer }) => {
+    volumes.map(({ volumeId, key }) => {
       const options = layerOptions({
-        node: layerNode(key, nextLayer),
-        path: group.path(layerFile(volumeId, nextLayer)),
+        node: layerNode(key, number),
+        path: group.path(layerFile(volumeId, number)),
         backing: null,
         readOnly: false,
         io,
@@ -114,12 +116,16 @@ async function openOverlays(
   );
 }
 
-async function switchToOverlays(qmp: QmpClient, volumes: readonly VolumeRecord[]): Promise<void> {
+async function switchToOverlays(
+  qmp: QmpClient,
+  volumes: readonly VolumeRecord[],
+  number: number,
+): Promise<void> {
   const actions = volumes.map((volume) => ({
     type: 'blockdev-snapshot',
     data: {
       node: layerNode(volume.key, activeLayer(volume)?.number ?? 0),
-      overlay: layerNode(volume.key, volume.nextLayer),
+      overlay: layerNode(volume.key, number),
     },
   }));
   if (actions.length > 0) await qmp.execute('transaction', { actions }, TRANSACTION_LIMIT_MS);

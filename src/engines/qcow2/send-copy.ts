@@ -7,7 +7,7 @@ import { addNode, addObject } from '../qmp/commands.ts';
 import { QmpError, QmpTimeout } from '../qmp/errors.ts';
 import { queryObjects } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
-import { createLayerFile } from './layer-file.ts';
+import { createLayerFile, layerSize } from './layer-file.ts';
 import {
   gatheredNode,
   jobHeadOptions,
@@ -15,6 +15,7 @@ import {
   layerOptions,
   linkNode,
   sendHeadNode,
+  windowNode,
 } from './nodes.ts';
 import { gatheredFile, layerFile } from './record.ts';
 import { SEND_LIMIT, SEND_TLS, cutLink } from './send-end.ts';
@@ -62,8 +63,9 @@ export interface CopyContext {
 export async function startCopy(
   { group, qmp, request, nodes }: CopyContext,
   volume: VolumeSend,
-  { jobId, source, into, sync }: Copy,
+  copy: Copy,
 ): Promise<void> {
+  const { jobId, source, into, sync } = copy;
   const target = into === 'target' ? linkNode(volume.key) : gatheredNode(volume.key);
   if (!nodes.has(target)) {
     await (into === 'target'
@@ -75,7 +77,7 @@ export async function startCopy(
   await qmp.execute('blockdev-mirror', {
     'job-id': jobId,
     device: head,
-    target,
+    target: await fitting(group, qmp, { nodes, target, volume, copy }),
     sync,
     granularity: GRANULARITY_BYTES,
     'on-source-error': 'report',
@@ -83,6 +85,29 @@ export async function startCopy(
     'on-target-error': into === 'target' ? 'stop' : 'report',
     'auto-dismiss': false,
   });
+}
+
+interface Fit {
+  readonly nodes: ReadonlySet<string>;
+  readonly target: string;
+  readonly volume: VolumeSend;
+  readonly copy: Copy;
+}
+
+/** A layer from before the volume grew is smaller than the target, and a mirror wants equal sizes. */
+async function fitting(
+  group: Group,
+  qmp: QmpClient,
+  { nodes, target, volume: { volumeId, sizeBytes }, copy: { source, layer } }: Fit,
+): Promise<string> {
+  if (layer === undefined) return target;
+  const size = await layerSize(group.path(layerFile(volumeId, layer)));
+  if (size >= sizeBytes) return target;
+  const window = windowNode(source);
+  if (!nodes.has(window)) {
+    await addNode(qmp, { driver: 'raw', 'node-name': window, file: target, size });
+  }
+  return window;
 }
 
 async function openGathered(

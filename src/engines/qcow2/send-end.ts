@@ -52,9 +52,9 @@ export async function dropSend(
   record: GroupRecord,
   daemon: Daemon | undefined,
 ): Promise<GroupRecord> {
-  if (!record.sending) return record;
-  if (daemon) await endSend(group, daemon.qmp);
-  return group.save({ ...record, sending: undefined });
+  if (!record.sending && !record.comparing) return record;
+  if (daemon && record.sending) await endSend(group, daemon.qmp);
+  return group.save({ ...record, sending: undefined, comparing: undefined });
 }
 
 export async function cutLink(

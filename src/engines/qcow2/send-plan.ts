@@ -24,6 +24,8 @@ export interface VolumeSend {
 export interface Copy {
   readonly jobId: string;
   readonly source: string;
+  /** Number of the layer; undefined: the gathered one. */
+  readonly layer: number | undefined;
   readonly into: 'target' | 'gathered';
   /** `top`: the blocks of that layer; `full`: all that can be read there, zeros too. */
   readonly sync: 'top' | 'full';
@@ -84,15 +86,15 @@ function planVolume(
 
 function send(key: number, { number }: Layer): Copy {
   const source = layerNode(key, number);
-  return { jobId: `${SEND_JOB}${source}`, source, into: 'target', sync: 'top' };
+  return { jobId: `${SEND_JOB}${source}`, source, layer: number, into: 'target', sync: 'top' };
 }
 
 function gather(key: number, { number }: Layer): Copy {
   const source = layerNode(key, number);
-  return { jobId: `${GATHER_JOB}${source}`, source, into: 'gathered', sync: 'top' };
+  return { jobId: `${GATHER_JOB}${source}`, source, layer: number, into: 'gathered', sync: 'top' };
 }
 
 function sendGathered(key: number): Copy {
   const source = gatheredNode(key);
-  return { jobId: `${SEND_JOB}${source}`, source, into: 'target', sync: 'top' };
+  return { jobId: `${SEND_JOB}${source}`, source, layer: undefined, into: 'target', sync: 'top' };
 }

@@ -26,15 +26,15 @@ export function serve(group: Group, { hosts, history }: HostAccess): Promise<Ser
     // Only closing all exports parts a host from them; the others come back by themselves.
     if (before.some((name) => !admitted.includes(name))) await closeExportsOf(qmp, HOST_EXPORT);
     const role = { audience: 'hosts', tlsDirectory: tls.siteDirectory, admitted } as const;
-    const record = await openServer(group, qmp, entered.record, role);
-    const volumes = presentVolumes(record);
+    const port = await openServer(group.serverPort, qmp, role);
+    const volumes = presentVolumes(entered.record);
     const { nodes } = await readGraph(qmp);
     const exports = volumes.flatMap((volume) => hostExports(volume, history, nodes));
     await closeStaleExports(qmp, exports);
     await openExports(qmp, exports);
     return {
       host: address,
-      port: record.port ?? 0,
+      port,
       exports: volumes.map(({ volumeId, name }) => ({ volumeId, exportName: name })),
     };
   });
@@ -55,7 +55,7 @@ export async function fenceDaemon(
 ): Promise<void> {
   await closeExportsOf(qmp, HOST_EXPORT);
   await flushPresent(group, qmp, record);
-  if ((await admittedNow(qmp, 'hosts')) !== undefined) await closeServer(group, qmp);
+  if ((await admittedNow(qmp, 'hosts')) !== undefined) await closeServer(group.serverPort, qmp);
 }
 
 /** Writes out what the layers' caches hold: a write may be acknowledged before its metadata is. */

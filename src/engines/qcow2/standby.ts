@@ -38,7 +38,7 @@ export function openStandby(group: Group, request: OpenStandby): Promise<Receivi
     }
     const { daemon, record } = await enterRunning(group);
     if (known?.mirrorId === request.mirrorId) {
-      if (known.instance === daemon.instance) return open(group, daemon.qmp, record, known);
+      if (known.instance === daemon.instance) return open(group, daemon.qmp, known);
       const doing = 'a data plane that died had this standby open';
       refuse({ code: 'busy', groupId: group.id, doing });
     }
@@ -47,7 +47,8 @@ export function openStandby(group: Group, request: OpenStandby): Promise<Receivi
     const { volumes, next } = await makePlace(group, free, specs, basePointId);
     const { instance } = daemon;
     const standby = { mirrorId, basePointId, peerId, instance, volumes };
-    return open(group, daemon.qmp, await group.save({ ...next, standby }), standby);
+    await group.save({ ...next, standby });
+    return open(group, daemon.qmp, standby);
   });
 }
 
@@ -61,12 +62,11 @@ function checkBase(group: Group, record: GroupRecord, { basePointId }: OpenStand
 async function open(
   group: Group,
   qmp: QmpClient,
-  record: GroupRecord,
   { peerId, instance, volumes }: Standby,
 ): Promise<ReceivingTarget> {
   const { tls } = group.site.options;
   await openReceiving(group, qmp, volumes);
-  const { port } = await openServer(group, qmp, record, {
+  const port = await openServer(group.serverPort, qmp, {
     audience: 'peer',
     tlsDirectory: tls.peerDirectory(peerId),
     admitted: [tls.peerDistinguishedName(peerId)],
@@ -120,7 +120,7 @@ export async function giveUpStandby(
   const { standby } = record;
   if (!standby) return record;
   if (daemon) await close(daemon.qmp, standby);
-  if (daemon && !record.receiving) await closeServer(group, daemon.qmp);
+  if (daemon && !record.receiving) await closeServer(group.serverPort, daemon.qmp);
   const files = standby.volumes.map(({ volumeId, number }) => layerFile(volumeId, number));
   const garbage = [...record.garbage, ...files];
   return collectGarbage(group, await group.save({ ...record, standby: undefined, garbage }));

@@ -10,8 +10,9 @@ import type { Group } from './group.ts';
 import { createLayers } from './layers.ts';
 import { admittedNow } from './nbd-server.ts';
 import { headNode, layerNode, throttleGroup } from './nodes.ts';
-import { activeLayer, findVolume, forkFile, layerFile, specOf, withVolume } from './record.ts';
-import type { GroupRecord, VolumeRecord } from './record.ts';
+import { layersOf, refuseHeld, withGarbage } from './histories.ts';
+import { activeLayer, findVolume, specOf, withVolume } from './record.ts';
+import type { GroupRecord, PointRecord, VolumeRecord } from './record.ts';
 import { giveUp } from './receive.ts';
 import { dropMirror } from './mirror-end.ts';
 import { dropSend } from './send-end.ts';
@@ -22,21 +23,24 @@ const SECTOR_BYTES = 512;
 export function createVolume(group: Group, spec: VolumeSpec): Promise<void> {
   return group.locked(async () => {
     const { record, daemon } = await enter(group);
-    if (findVolume(record, spec.volumeId)) return;
+    const known = findVolume(record, spec.volumeId);
+    if (known && activeLayer(known)) return;
+    if (known) refuseStale(group, record, spec.volumeId);
     if (!record.hasPresent && record.points.length > 0) {
       throw new Failure(`group ${group.id} has no present to add volume ${spec.volumeId} to`);
     }
-    await createLayers(group, [{ ...spec, number: 0, below: undefined }]);
+    const number = record.nextLayer;
+    await createLayers(group, [{ ...spec, number, below: undefined }]);
     const volume: VolumeRecord = {
       ...specOf(spec),
       key: record.nextKey,
-      nextLayer: 1,
-      layers: [{ number: 0, seals: undefined, isRoot: true }],
+      layers: [{ number, seals: undefined, isRoot: true }],
     };
     await group.save({
       ...record,
       hasPresent: true,
       nextKey: record.nextKey + 1,
+      nextLayer: number + 1,
       volumes: [...record.volumes, volume],
     });
     const io = await group.site.io();
@@ -48,6 +52,7 @@ export async function deleteVolume(group: Group, volumeId: VolumeId): Promise<vo
   await group.alone(['send', 'merge', 'hash'], async () => {
     const entered = await enter(group);
     const { daemon } = entered;
+    refuseHeld({ forks: [], copies: entered.record.copies }, volumeId);
     let { record } = entered;
     if (record.receiving?.volumes.some((v) => v.volumeId === volumeId)) {
       record = await giveUp(group, record, daemon);
@@ -71,24 +76,35 @@ export async function deleteVolume(group: Group, volumeId: VolumeId): Promise<vo
 function withoutVolume(record: GroupRecord, volumeId: VolumeId): GroupRecord {
   const others = <T extends { readonly volumeId: VolumeId }>(all: readonly T[]): readonly T[] =>
     all.filter((one) => one.volumeId !== volumeId);
-  const volume = findVolume(record, volumeId);
-  const inForks = record.forks.flatMap(({ forkId, volumes }) =>
-    volumes
-      .filter((part) => part.volumeId === volumeId)
-      .flatMap(({ layers }) => layers.map(({ number }) => forkFile(forkId, volumeId, number))),
+  const named = [record, ...record.forks].flatMap(({ volumes }) =>
+    volumes.filter((v) => v.volumeId === volumeId),
   );
-  const leaving = record.leaving.find((v) => v.volumeId === volumeId);
-  if (!volume && !leaving && inForks.length === 0) return record;
-  const layers = [...(volume?.layers ?? []), ...(leaving?.layers ?? [])];
-  const inChain = layers.map(({ number }) => layerFile(volumeId, number));
-  return {
+  const leaving = record.leaving.filter((v) => v.volumeId === volumeId);
+  if (named.length === 0 && leaving.length === 0) return record;
+  const withoutParts = (point: PointRecord): PointRecord => ({
+    ...point,
+    volumes: others(point.volumes),
+  });
+  const next: GroupRecord = {
     ...record,
     volumes: others(record.volumes),
     leaving: others(record.leaving),
-    points: record.points.map((point) => ({ ...point, volumes: others(point.volumes) })),
-    forks: record.forks.map((fork) => ({ ...fork, volumes: others(fork.volumes) })),
-    garbage: [...record.garbage, ...inChain, ...inForks],
+    points: record.points.map(withoutParts),
+    forks: record.forks.map((fork) => ({
+      ...fork,
+      volumes: others(fork.volumes),
+      members: others(fork.members),
+      points: fork.points.map(withoutParts),
+    })),
   };
+  return withGarbage(next, layersOf([...named, ...leaving]));
+}
+
+/** Points from before the volume left the group keep it. @throws Refusal `in_use` */
+export function refuseStale(group: Group, record: GroupRecord, volumeId: VolumeId): never {
+  const keeper = record.points.find(({ volumes }) => volumes.some((v) => v.volumeId === volumeId));
+  const by = `recovery point ${keeper?.pointId ?? ''} of group ${group.id}`;
+  return refuse({ code: 'in_use', what: 'volume', id: volumeId, by });
 }
 
 /** Flushes a volume's layers and closes them. Its export is closed. */
