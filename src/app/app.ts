@@ -56,7 +56,10 @@ import { hashPoint } from './receive-for-peer.ts';
 import { changeRule, createRule, deleteRule } from './replication-rules.ts';
 import type { ChangeRule, CreateRule } from './replication-rules.ts';
 import { reprotectGroup } from './reprotect-group.ts';
+import { remarkOn } from './remark.ts';
+import type { RemarkOn } from './remark.ts';
 import { showAttachment } from './show-attachment.ts';
+import { switchVolume } from './switch-volume.ts';
 import {
   authenticate,
   changePassword,
@@ -115,6 +118,8 @@ export function createApp(ports: AppPorts) {
     listVolumes: () => views.listVolumes(ports),
     showVolume: (id: VolumeId) => views.showVolume(ports, id),
     showAttachment: (id: VolumeId) => showAttachment(ports, id),
+    switchVolume: (r: { volumeId: VolumeId; online: boolean }) => switchVolume(ports, r),
+    remarkOn: (r: RemarkOn) => remarkOn(ports, r),
     groupOfLoneVolume: (r: LoneVolume) => groupOfLoneVolume(ports, r),
 
     createGroup: (r: CreateGroup) => createGroup(ports, r),

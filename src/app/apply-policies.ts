@@ -25,8 +25,8 @@ export async function applyPolicies({ store, clock, here }: Deps): Promise<void>
       const group = await tx.groups.get(groupId);
       const rule = group && (await dueRule(tx, group, here, now));
       if (rule === undefined) return;
-      const { peerId, rpoSeconds } = rule;
-      await beginProtection(tx, { clock, here }, { groupId, peerId, rpoSeconds });
+      const { peerId, rpoSeconds, retainedPoints } = rule;
+      await beginProtection(tx, { clock, here }, { groupId, peerId, rpoSeconds, retainedPoints });
     });
   }
 }

@@ -31,7 +31,7 @@ export function assignPolicy(
     const group = await tx.groups.need(groupId);
     requireHolder(groupId, group.ownership, here);
     const { ruleId } = await tx.policies.need(policyId);
-    const { peerId, rpoSeconds } = await tx.rules.need(ruleId);
+    const { peerId, rpoSeconds, retainedPoints } = await tx.rules.need(ruleId);
     const session = await sessionOf(tx, groupId);
     if (session !== undefined && session.peerId !== peerId) {
       refuse({ code: 'already_protected', groupId, sessionId: session.id });
@@ -39,12 +39,21 @@ export function assignPolicy(
     await assign(tx, groupId, policyId);
     if (session !== undefined) {
       if (group.policyId !== policyId) {
-        await tx.sessions.change(session.id, (s) => ({ ...s, rpoSeconds }));
+        await tx.sessions.change(session.id, (s) => ({
+          ...s,
+          rpoSeconds,
+          retainedPoints: retainedPoints ?? s.retainedPoints,
+        }));
       }
       return undefined;
     }
     if (group.volumeIds.length === 0) return undefined;
-    return beginProtection(tx, { clock, here }, { groupId, peerId, rpoSeconds }, policyId);
+    return beginProtection(
+      tx,
+      { clock, here },
+      { groupId, peerId, rpoSeconds, retainedPoints },
+      policyId,
+    );
   });
 }
 

@@ -188,7 +188,12 @@ export function synchronizeGroup(
   });
 }
 
-function checkSettings({ rpoSeconds, bytesPerSecond, retainedPoints }: SessionSettings): void {
+/** @throws Refusal `invalid` */
+export function checkSettings({
+  rpoSeconds,
+  bytesPerSecond,
+  retainedPoints,
+}: SessionSettings): void {
   checkWhole('rpoSeconds', rpoSeconds, MIN_RPO_SECONDS, MAX_RPO_SECONDS);
   checkWhole('bytesPerSecond', bytesPerSecond ?? undefined, 64 * 1024, Number.MAX_SAFE_INTEGER);
   checkWhole('retainedPoints', retainedPoints, 1, MAX_RETAINED_POINTS);

@@ -8,6 +8,7 @@ import { refuse } from '../domain/refusal.ts';
 import type { Transaction } from '../ports/store.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
+import { checkSettings } from './protect-group.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
 
@@ -17,16 +18,24 @@ export interface CreateRule {
   readonly rpoSeconds: number;
   /** Absent: the RPO, in whole minutes. */
   readonly alertThresholdMinutes?: number | undefined;
+  readonly retainedPoints?: number | undefined;
 }
 
 /** @throws Refusal `invalid`, `not_found` (the peer), `already_exists` */
 export function createRule(
   { store, clock }: Pick<Deps, 'store' | 'clock'>,
-  { name, peerId, rpoSeconds, alertThresholdMinutes = minutesOf(rpoSeconds) }: CreateRule,
+  {
+    name,
+    peerId,
+    rpoSeconds,
+    alertThresholdMinutes = minutesOf(rpoSeconds),
+    retainedPoints,
+  }: CreateRule,
 ): Promise<ReplicationRule> {
   checkName(name);
   checkRpo(rpoSeconds);
   checkAlertThreshold(alertThresholdMinutes);
+  checkSettings({ retainedPoints });
   return store.transaction(async (tx) => {
     await tx.peers.need(peerId);
     await refuseTakenName(tx, name);
@@ -36,6 +45,7 @@ export function createRule(
       peerId,
       rpoSeconds,
       alertThresholdMinutes,
+      retainedPoints,
       replicaOf: undefined,
       createdAt: clock.now(),
     });
@@ -55,11 +65,12 @@ export interface ChangeRule extends Partial<Omit<CreateRule, 'name'>> {
  */
 export function changeRule(
   { store, here }: Pick<Deps, 'store' | 'here'>,
-  { ruleId, name, peerId, rpoSeconds, alertThresholdMinutes }: ChangeRule,
+  { ruleId, name, peerId, rpoSeconds, alertThresholdMinutes, retainedPoints }: ChangeRule,
 ): Promise<ReplicationRule> {
   if (name !== undefined) checkName(name);
   if (rpoSeconds !== undefined) checkRpo(rpoSeconds);
   if (alertThresholdMinutes !== undefined) checkAlertThreshold(alertThresholdMinutes);
+  checkSettings({ retainedPoints });
   return store.transaction(async (tx) => {
     const before = await tx.rules.need(ruleId);
     requireOwn('replication_rule', before);
@@ -79,8 +90,12 @@ export function changeRule(
     }
     for (const { id, ownership } of protectedGroups) {
       const session = ownership.holder === here ? await sessionOf(tx, id) : undefined;
-      if (session === undefined || rpoSeconds === undefined) continue;
-      await tx.sessions.change(session.id, (s) => ({ ...s, rpoSeconds }));
+      if (session === undefined) continue;
+      await tx.sessions.change(session.id, (s) => ({
+        ...s,
+        rpoSeconds: rpoSeconds ?? s.rpoSeconds,
+        retainedPoints: retainedPoints ?? s.retainedPoints,
+      }));
     }
     return tx.rules.change(ruleId, (r) => ({
       ...r,
@@ -88,6 +103,7 @@ export function changeRule(
       peerId: peerId ?? r.peerId,
       rpoSeconds: rpoSeconds ?? r.rpoSeconds,
       alertThresholdMinutes: alertThresholdMinutes ?? r.alertThresholdMinutes,
+      retainedPoints: retainedPoints ?? r.retainedPoints,
     }));
   });
 }

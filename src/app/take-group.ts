@@ -77,6 +77,7 @@ export async function takeGroup(
       ownership: take(groupId, g.ownership, ports.here, request.epoch),
       operation: undefined,
       standsOn: pointId,
+      offline: false,
     }));
     await tx.points.change(pointId, (p) => ({ ...p, commonAt: p.commonAt ?? ports.clock.now() }));
     const now = ports.clock.now();

@@ -9,6 +9,7 @@ import type {
   VolumeId,
 } from './ids.ts';
 import type { Ownership } from './ownership.ts';
+import type { Remarks } from './remarks.ts';
 
 /** Volumes that are cut, moved and recovered together. */
 export interface Group {
@@ -34,11 +35,15 @@ export interface Group {
   /** What protects it; absent: nothing, or a session of its own that no policy stands behind. */
   readonly policyId: PolicyId | undefined;
   readonly createdAt: Instant;
+  /** Somebody took its volumes offline here: no host may attach, although this site holds it. */
+  readonly offline?: boolean | undefined;
+  readonly remarks?: Remarks | undefined;
 }
 
 export const MAX_VOLUMES_PER_GROUP = 256;
 
 /** Whether this site's hosts may write to the group now. */
 export function mayServe(group: Group, here: SiteId): boolean {
-  return group.ownership.holder === here && group.fencedBy === undefined;
+  const isClosed = group.fencedBy !== undefined || group.offline === true;
+  return group.ownership.holder === here && !isClosed;
 }

@@ -24,6 +24,8 @@ export interface ReplicationRule {
   readonly rpoSeconds: number;
   /** Somebody is told when the RPO has been missed for so long. */
   readonly alertThresholdMinutes: number;
+  /** How many of the newest points both sites keep; absent: as many as usual. */
+  readonly retainedPoints?: number | undefined;
   readonly replicaOf: SiteId | undefined;
   readonly createdAt: Instant;
 }

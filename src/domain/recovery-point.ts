@@ -1,4 +1,5 @@
 import type { GroupId, Instant, PointId, VolumeId } from './ids.ts';
+import type { Remarks } from './remarks.ts';
 
 /**
  * One instant over all volumes of a group, named by one id at every site that has it.
@@ -16,6 +17,7 @@ export interface RecoveryPoint {
   readonly commonAt: Instant | undefined;
   /** On its way out: it can no longer be chosen, its bytes may be merged away. */
   readonly expiring: boolean;
+  readonly remarks?: Remarks | undefined;
 }
 
 export interface PointVolume {

@@ -1,5 +1,6 @@
 import type { GroupId, Instant, VolumeId } from './ids.ts';
 import { refuse } from './refusal.ts';
+import type { Remarks } from './remarks.ts';
 import type { StandIn } from './stand-in.ts';
 
 /**
@@ -15,6 +16,7 @@ export interface Volume {
   readonly standIn?: StandIn | undefined;
   readonly state: VolumeState;
   readonly createdAt: Instant;
+  readonly remarks?: Remarks | undefined;
 }
 
 /** `importing`: hosts that write it write the source that it is brought in from. */

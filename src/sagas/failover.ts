@@ -45,6 +45,7 @@ export const failover = saga<Failover>('failover')
       ...g,
       ownership: seize(g.ownership, here, pointId),
       fencedBy: undefined,
+      offline: false,
       standsOn: pointId,
     }));
   })

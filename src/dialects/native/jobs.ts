@@ -1,5 +1,4 @@
 /** Long requests answer with a job, and jobs can be followed, waited for and aborted. */
-import { setTimeout as passes } from 'node:timers/promises';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
@@ -9,6 +8,7 @@ import type { SagaId } from '../../domain/ids.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { hasEnded } from '../../domain/saga-record.ts';
 import type { SagaRecord } from '../../domain/saga-record.ts';
+import { jobAfter } from '../await-job.ts';
 import { callerName } from '../callers.ts';
 import type { DialectOptions } from '../options.ts';
 import { groupIdOf } from './references.ts';
@@ -128,19 +128,6 @@ export async function answerJob(
   if (job.state === 'undone') throw new JobUndone(job);
   reply.code(job.state === 'done' ? 200 : 202);
   return { job: sayJob(job) };
-}
-
-async function jobAfter(app: App, jobId: SagaId, waitSeconds: number): Promise<SagaRecord> {
-  const job = await app.showJob(jobId);
-  if (waitSeconds === 0 || hasEnded(job)) return job;
-  const enough = new AbortController();
-  const passed = passes(waitSeconds * 1000, undefined, { signal: enough.signal, ref: false });
-  const ended = app.endOfJob(jobId);
-  await Promise.race([ended, passed.catch(() => undefined)]);
-  enough.abort();
-  // Who stopped waiting does not hear of what becomes of it.
-  ended.catch(() => undefined);
-  return app.showJob(jobId);
 }
 
 const ById = Type.Object({ job: Type.String() });

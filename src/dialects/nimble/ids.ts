@@ -10,6 +10,17 @@ import { isId } from '../../domain/ids.ts';
 
 const prefixes = {
   group: '00',
+  performance_policy: '03',
+  snapshot: '04',
+  snapshot_collection: '05',
+  volume: '06',
+  volume_collection: '07',
+  array: '09',
+  /** The same as arrays have, in the vendor's own examples. */
+  replication_partner: '09',
+  pool: '0a',
+  protection_schedule: '0c',
+  user: '10',
   token: '40',
 } as const;
 

@@ -13,15 +13,39 @@ import type { FastifyPluginAsync } from 'fastify';
 import { auditChanges, shortMember } from '../audit-changes.ts';
 import type { DialectOptions } from '../options.ts';
 import { isObject, takeJson } from './bodies.ts';
+import { emptySets } from './empty-sets.ts';
 import { answerErrors, codeSaid } from './errors.ts';
+import { arrays, groups, pools } from './groups.ts';
 import { mountObjectSet } from './object-sets.ts';
 import type { ObjectSet } from './object-sets.ts';
 import { answerOtherPaths } from './paths.ts';
+import { performancePolicies } from './performance-policies.ts';
+import { protectionSchedules } from './protection-schedules.ts';
+import { replicationPartners } from './replication-partners.ts';
 import { requireSignIn } from './sign-in.ts';
+import { snapshotCollections } from './snapshot-collections.ts';
+import { snapshots } from './snapshots.ts';
 import { tokens } from './tokens.ts';
+import { users } from './users.ts';
 import { mountVersions } from './versions.ts';
+import { volumeCollections } from './volume-collections.ts';
+import { volumes } from './volumes.ts';
 
-const sets: readonly ObjectSet[] = [tokens];
+const sets: readonly ObjectSet[] = [
+  tokens,
+  users,
+  groups,
+  arrays,
+  pools,
+  performancePolicies,
+  volumes,
+  volumeCollections,
+  protectionSchedules,
+  snapshotCollections,
+  replicationPartners,
+  snapshots,
+  ...emptySets,
+];
 
 /** Mounted at the root: `/versions` is outside of `/v1`. */
 export const nimbleDialect: FastifyPluginAsync<DialectOptions> = async (http, options) => {

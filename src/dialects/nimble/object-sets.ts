@@ -47,6 +47,8 @@ export interface ObjectSet {
   readonly attributes: readonly string[];
   /** What a short row has. */
   readonly brief: readonly string[];
+  /** Who may look; everybody who is signed in unless told. */
+  readonly looks?: Need;
   /** All objects, oldest first. */
   readonly rows: (asked: Asked) => Promise<readonly Row[]>;
   /** @returns the row to answer with; it may tell what is never told again */
@@ -83,7 +85,7 @@ export function mountObjectSet(http: FastifyInstance, app: App, set: ObjectSet):
     const id = idOf(request);
     return all.find((row) => row['id'] === id) ?? refuseUnknown(set.name, id);
   };
-  const look = { config: { needs: 'view' } } as const;
+  const look = { config: { needs: set.looks ?? 'view' } };
 
   http.get(path, look, async (request, reply) => {
     const listing = readListing(request.url, set.attributes, { detailed: false });

@@ -1,0 +1,430 @@
+/**
+ * Protection schedules. A collection has one: it is what replicates it, whichever dialect made it.
+ * Its period is the session's RPO, and behind it stands a protection policy of the site's.
+ */
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import type { App } from '../../app/app.ts';
+import type { GroupView } from '../../app/views.ts';
+import type { GroupId, PolicyId, SiteId } from '../../domain/ids.ts';
+import { requireHolder } from '../../domain/ownership.ts';
+import type { ProtectionPolicy, ReplicationRule } from '../../domain/protection-policy.ts';
+import { refuse } from '../../domain/refusal.ts';
+import { DEFAULT_RETAINED_POINTS, MAX_RETAINED_POINTS } from '../../domain/replication-session.ts';
+import { NimbleError } from './errors.ts';
+import { partnerIn } from './replication-partners.ts';
+import { fromWire, toWire } from './ids.ts';
+import type { Json, Row } from './lists.ts';
+import { settle } from './long-requests.ts';
+import { operation } from './object-sets.ts';
+import type { ObjectSet } from './object-sets.ts';
+import { pointName } from './point-name.ts';
+import {
+  DIALECT,
+  Fixed,
+  ObjectId,
+  ObjectIdOrNone,
+  data,
+  refuseOthers,
+  seconds,
+} from './schemas.ts';
+import { groupOf, shownGroups } from './shown-groups.ts';
+
+const DAY_SECONDS = 86_400;
+const unitSeconds = {
+  minutes: 60,
+  hours: 3600,
+  days: DAY_SECONDS,
+  weeks: 7 * DAY_SECONDS,
+} as const;
+type Unit = keyof typeof unitSeconds;
+
+/** What can only have this value here, and is shown. */
+const constants = {
+  at_time: 0,
+  until_time: DAY_SECONDS - 1,
+  days: 'all',
+  replicate_every: 1,
+  snap_verify: false,
+  skip_db_consistency_check: false,
+  disable_appsync: false,
+  schedule_type: 'regular',
+} as const satisfies Row;
+
+/** The vendor's clients do not agree on the last one's name. */
+const fixed = {
+  ...constants,
+  use_downstream_for_DR: false,
+  use_downstream_for_dr: false,
+} as const;
+
+const facts = [
+  'id',
+  'name',
+  'description',
+  'volcoll_or_prottmpl_type',
+  'volcoll_or_prottmpl_id',
+  'period',
+  'period_unit',
+  'num_retain',
+  'num_retain_replica',
+  'downstream_partner',
+  'downstream_partner_name',
+  'downstream_partner_id',
+  'upstream_partner_name',
+  'upstream_partner_id',
+  'repl_alert_thres',
+  'active',
+  'creation_time',
+  'last_modified',
+  'last_mod_sched_time',
+  'last_replicated_snapcoll_name',
+  'last_replicated_snapcoll_id',
+  'last_replicated_at_time',
+  'last_snap_time',
+  'next_snap_time',
+  'next_repl_snap_time',
+  'sched_owner_id',
+  'sched_owner_name',
+  'last_config_change_time',
+  'vol_status_list',
+] as const;
+
+type ScheduleRow = Readonly<Record<(typeof facts)[number], Json>> & Row;
+
+interface Behind {
+  readonly policy: ProtectionPolicy;
+  readonly rule: ReplicationRule;
+}
+
+/** Finds the policy that stands behind a group's schedule. */
+export async function policiesBehind(app: App): Promise<(group: GroupView) => Behind | undefined> {
+  const rules = new Map((await app.listRules()).map((r) => [r.id, r]));
+  const policies = new Map((await app.listPolicies()).map((p) => [p.id, p]));
+  return ({ policyId }) => {
+    const policy = policyId && policies.get(policyId);
+    const rule = policy && rules.get(policy.ruleId);
+    return policy && rule && { policy, rule };
+  };
+}
+
+/** @returns undefined when the collection has no schedule */
+export function saySchedule(group: GroupView, behind: Behind | undefined): ScheduleRow | undefined {
+  const { session } = group;
+  const rpoSeconds = session?.rpoSeconds ?? behind?.rule.rpoSeconds;
+  const peerId = session?.peerId ?? behind?.rule.peerId;
+  if (rpoSeconds === undefined || peerId === undefined) return undefined;
+  const isStopped = session?.state === 'failed_over';
+  const isSource = session === undefined || session.role === 'source';
+  const partner = { name: session?.peerName ?? '', id: toWire('replication_partner', peerId) };
+  const none = { name: '', id: '' };
+  const downstream = isSource && !isStopped ? partner : none;
+  const upstream = isSource || isStopped ? none : partner;
+  const last = session?.newestPoint;
+  const told = toldOf(group);
+  const kept = session?.retainedPoints ?? behind?.rule.retainedPoints ?? DEFAULT_RETAINED_POINTS;
+  const made = seconds(session?.createdAt ?? behind?.policy.createdAt);
+  return {
+    ...constants,
+    id: toWire('protection_schedule', group.id),
+    name: scheduleName(group, behind, rpoSeconds),
+    description: behind?.policy.description ?? '',
+    volcoll_or_prottmpl_type: 'volume_collection',
+    volcoll_or_prottmpl_id: toWire('volume_collection', group.id),
+    ...periodOf(rpoSeconds, told),
+    num_retain: told.num_retain ?? kept,
+    num_retain_replica: told.num_retain_replica ?? kept,
+    downstream_partner: downstream.name,
+    downstream_partner_name: downstream.name,
+    downstream_partner_id: downstream.id,
+    upstream_partner_name: upstream.name,
+    upstream_partner_id: upstream.id,
+    repl_alert_thres: (behind?.rule.alertThresholdMinutes ?? 0) * 60,
+    active: true,
+    creation_time: made,
+    last_modified: made,
+    last_mod_sched_time: made,
+    last_replicated_snapcoll_name: last === undefined ? '' : pointName(group, last),
+    last_replicated_snapcoll_id: last === undefined ? '' : toWire('snapshot_collection', last.id),
+    last_replicated_at_time: seconds(last?.commonAt),
+    last_snap_time: seconds(last?.sealedAt),
+    next_snap_time: seconds(session?.nextCycleAt),
+    next_repl_snap_time: seconds(session?.nextCycleAt),
+    sched_owner_id: toWire('group', group.ownership.holder),
+    sched_owner_name: group.holderName,
+    last_config_change_time: made,
+    vol_status_list: null,
+  };
+}
+
+/** The name that a schedule has in its collection, from the policy's, which is the site's. */
+function scheduleName({ name }: GroupView, behind: Behind | undefined, rpoSeconds: number): string {
+  if (behind === undefined) return `every-${rpoSeconds}-seconds`;
+  const own = policyName(name, '');
+  return behind.policy.name.startsWith(own)
+    ? behind.policy.name.slice(own.length)
+    : behind.policy.name;
+}
+
+function policyName(collection: string, schedule: string): string {
+  return `${collection}.${schedule}`;
+}
+
+/** The client's own way of telling the same period, where it is still the same. */
+function periodOf(rpoSeconds: number, told: Told): { period: number; period_unit: Unit } {
+  const { period, period_unit } = told;
+  if (period !== undefined && period_unit !== undefined) {
+    if (period * unitSeconds[period_unit] === rpoSeconds) return { period, period_unit };
+  }
+  const unit = (['days', 'hours'] as const).find((u) => rpoSeconds % unitSeconds[u] === 0);
+  const period_unit_ = unit ?? 'minutes';
+  return { period: Math.ceil(rpoSeconds / unitSeconds[period_unit_]), period_unit: period_unit_ };
+}
+
+const Unit = Type.Enum(['minutes', 'hours', 'days', 'weeks']);
+const Count = Type.Integer({ minimum: 1, maximum: 10_000 });
+
+const fixedArguments = Object.fromEntries(Object.keys(fixed).map((name) => [name, Fixed]));
+
+const settings = {
+  ...fixedArguments,
+  description: Type.Optional(Type.String({ maxLength: 255 })),
+  period: Type.Optional(Count),
+  period_unit: Type.Optional(Unit),
+  num_retain_replica: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+  repl_alert_thres: Type.Optional(Type.Integer({ minimum: 0, maximum: DAY_SECONDS })),
+  downstream_partner: Type.Optional(Type.String({ maxLength: 64 })),
+  downstream_partner_id: Type.Optional(ObjectIdOrNone),
+};
+
+const Create = data({
+  ...settings,
+  name: Type.String({ minLength: 1, maxLength: 64 }),
+  volcoll_or_prottmpl_type: Type.Enum(['protection_template', 'volume_collection']),
+  volcoll_or_prottmpl_id: ObjectId,
+  num_retain: Count,
+});
+
+const Update = data({
+  ...settings,
+  name: Type.Optional(Type.String({ maxLength: 64 })),
+  num_retain: Type.Optional(Count),
+});
+
+/** What the client told, in its own words. */
+interface Told {
+  readonly period?: number;
+  readonly period_unit?: Unit;
+  readonly num_retain?: number;
+  readonly num_retain_replica?: number;
+}
+
+function toldOf({ remarks }: GroupView): Told {
+  return (remarks?.[DIALECT]?.['schedule'] ?? {}) as Told;
+}
+
+export const protectionSchedules: ObjectSet = {
+  name: 'protection_schedules',
+  attributes: [...facts, ...Object.keys(constants)],
+  brief: ['id', 'name'],
+  rows: async ({ app }) => {
+    const behind = await policiesBehind(app);
+    const rows = (await shownGroups(app)).map((group) => saySchedule(group, behind(group)));
+    return rows.filter((row) => row !== undefined);
+  },
+  create: operation({
+    needs: 'storage',
+    schema: Create,
+    run: async ({ app }, body) => {
+      refuseOthers(body, fixed);
+      const group = await groupOf(app, body.volcoll_or_prottmpl_id);
+      const peerId = await downstreamIn(app, body);
+      requireHolder(group.id, group.ownership, (await app.showSite()).id);
+      if (group.session !== undefined || group.policyId !== undefined) {
+        const behind = (await policiesBehind(app))(group);
+        const name = scheduleName(group, behind, group.session?.rpoSeconds ?? 0);
+        const code = name === body.name ? 'SM_eexist' : 'SM_err_vol_coll_multiple_schedules';
+        throw new NimbleError(code, `${group.name} has ${name}.`);
+      }
+      const told = settingsIn(body, {});
+      await protect(app, group, { ...body, ...told, peerId });
+      await app.remarkOn({
+        on: { groupId: group.id },
+        dialect: DIALECT,
+        told: { schedule: told.told },
+      });
+      const behind = await policiesBehind(app);
+      const made = await app.showGroup(group.id);
+      return (
+        saySchedule(made, behind(made)) ?? refuse({ code: 'not_protected', groupId: group.id })
+      );
+    },
+  }),
+  update: operation({
+    needs: 'storage',
+    schema: Update,
+    run: async ({ app, id }, body) => {
+      const group = await groupOfSchedule(app, id);
+      const behind = (await policiesBehind(app))(group);
+      const name = scheduleName(group, behind, group.session?.rpoSeconds ?? 0);
+      refuseOthers(body, { ...fixed, name });
+      const { rpoSeconds, retainedPoints, told } = settingsIn(body, toldOf(group));
+      const alertThresholdMinutes = minutes(body.repl_alert_thres);
+      const { session } = group;
+      if (wantsPartner(body)) {
+        const peerId = await downstreamIn(app, body);
+        if (peerId !== (session?.peerId ?? behind?.rule.peerId)) {
+          throw new NimbleError(
+            'SM_no_support',
+            'A schedule keeps its partner; delete it and make another.',
+          );
+        }
+      }
+      requireHolder(group.id, group.ownership, (await app.showSite()).id);
+      if (behind !== undefined) {
+        const { description } = body;
+        const changed = {
+          ...(rpoSeconds !== undefined && { rpoSeconds }),
+          ...(retainedPoints !== undefined && { retainedPoints }),
+          ...(alertThresholdMinutes !== undefined && { alertThresholdMinutes }),
+        };
+        if (Object.keys(changed).length > 0) {
+          await app.changeRule({ ruleId: behind.rule.id, ...changed });
+        }
+        if (description !== undefined && description !== behind.policy.description) {
+          await app.changePolicy({ policyId: behind.policy.id, description });
+        }
+      } else if (session !== undefined) {
+        await app.changeSession({ sessionId: session.id, rpoSeconds, retainedPoints });
+      }
+      await app.remarkOn({ on: { groupId: group.id }, dialect: DIALECT, told: { schedule: told } });
+      // After a promote or a handover that did not reverse, this is how replication begins again.
+      if (wantsPartner(body) && session?.state === 'failed_over') {
+        await settle(app, await app.reprotectGroup({ groupId: group.id }));
+      }
+    },
+  }),
+  remove: operation({
+    needs: 'storage',
+    schema: data({}),
+    run: async ({ app, id }) => {
+      const group = await groupOfSchedule(app, id);
+      const { id: groupId, policyId } = group;
+      const behind = (await policiesBehind(app))(group);
+      const job =
+        policyId === undefined
+          ? await app.unprotectGroup({ groupId, discardCopy: false })
+          : await app.unassignPolicy({ groupId });
+      await settle(app, job);
+      await app.remarkOn({ on: { groupId }, dialect: DIALECT, told: { schedule: undefined } });
+      const isOurs =
+        behind?.policy.replicaOf === undefined &&
+        behind?.policy.name.startsWith(policyName(group.name, '')) === true;
+      if (isOurs) await forget(app, behind.policy.id);
+    },
+  }),
+};
+
+async function groupOfSchedule(app: App, id: string): Promise<GroupView> {
+  const groupId = fromWire<GroupId>('protection_schedule', id)?.id ?? id;
+  return groupOf(app, toWire('volume_collection', groupId));
+}
+
+type Settings = Static<typeof Update>;
+
+interface Read {
+  readonly rpoSeconds: number | undefined;
+  readonly retainedPoints: number | undefined;
+  readonly told: Readonly<Record<string, number | string>>;
+}
+
+/** @throws NimbleError `SM_limit_snap_retention_volcoll`: both sites keep the same points, and few */
+function settingsIn(body: Settings, before: Told): Read {
+  const { num_retain, num_retain_replica } = { ...before, ...known(body) };
+  const asked = Math.max(num_retain ?? 0, num_retain_replica ?? 0);
+  if (asked > MAX_RETAINED_POINTS) {
+    const detail = `At most ${MAX_RETAINED_POINTS} are kept, the same at both sites.`;
+    throw new NimbleError('SM_limit_snap_retention_volcoll', detail);
+  }
+  const isTimed = body.period !== undefined || body.period_unit !== undefined;
+  const isNew = before.period === undefined && before.num_retain === undefined;
+  const period = body.period ?? before.period ?? 1;
+  const period_unit = body.period_unit ?? before.period_unit ?? 'days';
+  return {
+    rpoSeconds: isTimed || isNew ? period * unitSeconds[period_unit] : undefined,
+    retainedPoints: asked === 0 ? undefined : asked,
+    told: {
+      ...before,
+      ...(isTimed || isNew ? { period, period_unit } : {}),
+      ...(num_retain !== undefined && { num_retain }),
+      ...(num_retain_replica !== undefined && { num_retain_replica }),
+    },
+  };
+}
+
+function known({ num_retain, num_retain_replica }: Settings): Partial<Told> {
+  return {
+    ...(num_retain !== undefined && { num_retain }),
+    ...(num_retain_replica !== undefined && { num_retain_replica }),
+  };
+}
+
+function minutes(thresholdSeconds: number | undefined): number | undefined {
+  return thresholdSeconds === undefined ? undefined : Math.ceil(thresholdSeconds / 60);
+}
+
+function wantsPartner({ downstream_partner, downstream_partner_id }: Settings): boolean {
+  return downstream_partner !== undefined || downstream_partner_id !== undefined;
+}
+
+/** By its id, or by its name where no id is given. */
+async function downstreamIn(
+  app: App,
+  { downstream_partner: name = '', downstream_partner_id: id = '' }: Settings,
+): Promise<SiteId> {
+  if (id !== '') return partnerIn(app, id);
+  if (name === '') {
+    const detail = 'A schedule here always replicates: name its partner, or delete it.';
+    throw new NimbleError('SM_no_support', detail, { arg: 'downstream_partner_id' });
+  }
+  const peer = (await app.listPeers()).find((p) => p.name === name);
+  return peer?.id ?? refuse({ code: 'not_found', what: 'peer', id: name });
+}
+
+interface Wanted extends Read {
+  readonly name: string;
+  readonly description?: string;
+  readonly repl_alert_thres?: number;
+  readonly peerId: SiteId;
+}
+
+/** Either the collection is replicated, or nothing of the schedule stays. */
+async function protect(app: App, group: GroupView, wanted: Wanted): Promise<void> {
+  const { peerId, retainedPoints, description, rpoSeconds = DAY_SECONDS } = wanted;
+  const name = policyName(group.name, wanted.name);
+  const alertThresholdMinutes = minutes(wanted.repl_alert_thres);
+  const rule = { name, peerId, rpoSeconds, retainedPoints, alertThresholdMinutes };
+  const { id: ruleId } = await app.createRule(rule);
+  const { id: policyId } = await app
+    .createPolicy({ name, description, ruleId })
+    .catch(async (error: unknown) => {
+      await app.deleteRule({ ruleId });
+      throw error;
+    });
+  try {
+    await settle(app, await app.assignPolicy({ groupId: group.id, policyId }));
+  } catch (error) {
+    await forget(app, policyId);
+    throw error;
+  }
+}
+
+/** The policy and its rule, where nothing else uses them. */
+async function forget(app: App, policyId: PolicyId): Promise<void> {
+  const policy = (await app.listPolicies()).find((p) => p.id === policyId);
+  const groups = await app.listGroups();
+  if (policy === undefined || groups.some((g) => g.policyId === policyId)) return;
+  await app.deletePolicy({ policyId });
+  const isShared = (await app.listPolicies()).some((p) => p.ruleId === policy.ruleId);
+  if (!isShared) await app.deleteRule({ ruleId: policy.ruleId });
+}
