@@ -1,4 +1,5 @@
 import type {
+  CopyId,
   ForkId,
   GroupId,
   ImportId,
@@ -16,6 +17,12 @@ import type {
 import type { Store } from '../ports/store.ts';
 import { abortJob } from './abort-job.ts';
 import type { AppPorts } from './app-ports.ts';
+import { cloneGroup, refreshClone } from './clone-group.ts';
+import type { CloneGroup } from './clone-group.ts';
+import { discardCopy } from './close-copy.ts';
+import { listCopies, showCopy } from './copies.ts';
+import { preflightFailoverTest, startFailoverTest, stopFailoverTest } from './failover-test.ts';
+import type { StartFailoverTest, StopFailoverTest } from './failover-test.ts';
 import { recordAudit } from './audit.ts';
 import type { AuditLine } from './audit.ts';
 import { assignPolicy, unassignPolicy } from './assign-policy.ts';
@@ -55,6 +62,8 @@ import type { ProtectGroup, SessionSettings, UnprotectGroup } from './protect-gr
 import { hashPoint } from './receive-for-peer.ts';
 import { changeRule, createRule, deleteRule } from './replication-rules.ts';
 import type { ChangeRule, CreateRule } from './replication-rules.ts';
+import { preflightRestore, restoreGroup } from './restore-group.ts';
+import type { RestoreGroup } from './restore-group.ts';
 import { reprotectGroup } from './reprotect-group.ts';
 import { remarkOn } from './remark.ts';
 import type { RemarkOn } from './remark.ts';
@@ -169,6 +178,16 @@ export function createApp(ports: AppPorts) {
     failOverGroup: (r: FailOverGroup) => failOverGroup(ports, r),
     preflightFailover: (r: FailOverGroup) => preflightFailover(ports, r),
     acknowledgeFailover: (r: { groupId: GroupId }) => acknowledgeFailover(ports, r),
+    startFailoverTest: (r: StartFailoverTest) => startFailoverTest(ports, r),
+    preflightFailoverTest: (r: StartFailoverTest) => preflightFailoverTest(ports, r),
+    stopFailoverTest: (r: StopFailoverTest) => stopFailoverTest(ports, r),
+    restoreGroup: (r: RestoreGroup) => restoreGroup(ports, r),
+    preflightRestore: (r: RestoreGroup) => preflightRestore(ports, r),
+    cloneGroup: (r: CloneGroup) => cloneGroup(ports, r),
+    refreshClone: (r: Parameters<typeof refreshClone>[1]) => refreshClone(ports, r),
+    discardCopy: (r: Parameters<typeof discardCopy>[1]) => discardCopy(ports, r),
+    listCopies: (filter: { groupId?: GroupId | undefined }) => listCopies(ports, filter),
+    showCopy: (id: CopyId) => showCopy(ports, id),
     listForks: (filter: { groupId?: GroupId | undefined }) => listForks(ports, filter),
     discardFork: (r: { forkId: ForkId }) => discardFork(ports, r),
     reprotectGroup: (r: { groupId: GroupId }) => reprotectGroup(ports, r),

@@ -14,6 +14,7 @@ import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 import { insertGroup, insertImplicitGroup, refuseTakenGroupName } from './create-volume.ts';
 import { refuseStandIn } from './pair-volumes.ts';
+import { refuseWhileCopied } from './copies.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
 
@@ -127,6 +128,7 @@ export function deleteGroup(
 ): Promise<Job> {
   return store.transaction(async (tx) => {
     const group = await tx.groups.need(groupId);
+    await refuseWhileCopied(tx, groupId);
     const session = await sessionOf(tx, groupId);
     if (session !== undefined) {
       refuse({
@@ -160,6 +162,7 @@ async function outOfGroup(
 ): Promise<readonly Move[]> {
   const from = await tx.groups.need(groupId);
   requireHolder(from.id, from.ownership, here);
+  if (volumeIds.length > 0) await refuseWhileCopied(tx, from.id);
   const moves: Move[] = [];
   for (const volumeId of new Set(volumeIds)) {
     const volume = await tx.volumes.need(volumeId);
@@ -197,6 +200,7 @@ async function intoGroup(
   for (const volumeId of joining) {
     const from = await tx.groups.need((await tx.volumes.need(volumeId)).groupId);
     requireHolder(from.id, from.ownership, here);
+    await refuseWhileCopied(tx, from.id);
     if (!from.implicit)
       refuse({ code: 'in_use', what: 'volume', id: volumeId, by: `group ${from.name}` });
     const session = await sessionOf(tx, from.id);

@@ -10,6 +10,7 @@ import { startSaga } from '../sagas/saga.ts';
 import { deleteVolume as deleteSaga, resizeVolume as resizeSaga } from '../sagas/volumes.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 import { refusePaired } from './pair-volumes.ts';
+import { refuseWhileCopied } from './copies.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
 
@@ -45,7 +46,8 @@ export function resizeVolume(
  * session feeds it any more.
  *
  * @throws Refusal `not_found`, `not_holder`, `operation_running`, or `in_use` while hosts may
- *   attach it, its own session replicates it or it is paired — unmap, unprotect, part first
+ *   attach it, its own session replicates it, it is paired or a copy of its group is open — unmap,
+ *   unprotect, part or discard first
  */
 export function deleteVolume(
   { store, clock, here }: Deps,
@@ -55,6 +57,7 @@ export function deleteVolume(
     const { groupId } = await tx.volumes.need(volumeId);
     await refusePaired(tx, volumeId);
     const group = await tx.groups.need(groupId);
+    await refuseWhileCopied(tx, groupId);
     const session = await sessionOf(tx, groupId);
     const sagaId = newId<SagaId>();
     const options = { sagaId, groupId, now: clock.now() };

@@ -1,5 +1,4 @@
 import type { Group } from '../domain/group.ts';
-import { confirmationFor } from './confirmation.ts';
 import { newId } from '../domain/ids.ts';
 import type { ForkId, GroupId, Instant, PointId, SagaId } from '../domain/ids.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
@@ -7,12 +6,17 @@ import { bySequence, newest } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
+import type { Fork as EngineFork } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
+import type { Adoption } from '../sagas/adopt.ts';
 import { failover } from '../sagas/failover.ts';
 import { handover } from '../sagas/handover.ts';
 import { needSession } from '../sagas/offer.ts';
 import { startSaga } from '../sagas/saga.ts';
+import { needFork, requireAdoptable } from './adopt-fork.ts';
 import type { AppPorts, Job } from './app-ports.ts';
+import { confirmationFor } from './confirmation.ts';
+import { refuseWhileTested, testOf } from './failover-test.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here' | 'engine'>;
 
@@ -20,6 +24,10 @@ export interface FailOverGroup {
   readonly groupId: GroupId;
   /** Absent: the newest complete one. Later ones become a fork. */
   readonly pointId?: PointId | undefined;
+  /** On what the failover test that runs here has written. */
+  readonly useTestCopy?: boolean | undefined;
+  /** On a history that was set aside at this site: its writes come back. */
+  readonly forkId?: ForkId | undefined;
   /** Also at the old source of a failover or of a handover that did not reverse, before it is reprotected. */
   readonly force?: boolean | undefined;
   /** What the preflight printed: that the caller has seen what is lost. */
@@ -60,10 +68,10 @@ export async function failOverGroup(
   request: FailOverGroup,
 ): Promise<Job & { readonly point: RecoveryPoint; readonly loss: FailoverLoss }> {
   const { groupId, confirmation } = request;
-  const before = await preflightFailover(ports, request);
+  const before = await preflight(ports, request);
   return ports.store.transaction(async (tx) => {
-    const { group, session, point } = await checkFailover(tx, ports, request);
-    const token = confirmationFor('failover', groupId, group.ownership.epoch, point.id);
+    const { group, session, point, adopts } = await checkFailover(tx, ports, request, before.forks);
+    const token = tokenOf(group, point, adopts);
     if (confirmation !== token) {
       const seconds = ageSeconds(point, ports.clock.now());
       const consequence = `what was written in the last ${seconds} s is not here`;
@@ -79,6 +87,7 @@ export async function failOverGroup(
       groupId,
       pointId: point.id,
       forkId: newId<ForkId>(),
+      adopts,
       before: session.state,
     };
     await startSaga(tx, failover, input, { sagaId, groupId, now });
@@ -97,15 +106,26 @@ export async function preflightFailover(
   ports: Deps,
   request: FailOverGroup,
 ): Promise<FailoverPreflight> {
+  const { forks: _, ...seen } = await preflight(ports, request);
+  return seen;
+}
+
+async function preflight(
+  ports: Deps,
+  request: FailOverGroup,
+): Promise<FailoverPreflight & { readonly forks: readonly EngineFork[] }> {
   const { store, clock, engine } = ports;
+  const { forks } = await engine.inspect(request.groupId);
   const seen = await store.read(async (tx) => {
     const group = await tx.groups.need(request.groupId);
     const points = usable(await tx.points.where({ groupId: group.id }));
-    const point =
-      request.pointId === undefined ? newest(points) : points.find((p) => p.id === request.pointId);
+    const base = await baseOf(tx, request);
+    const wanted = base ?? request.pointId;
+    const point = wanted === undefined ? newest(points) : points.find((p) => p.id === wanted);
     const blockedBy: string[] = [];
+    let adopts: Adoption | undefined;
     try {
-      await checkFailover(tx, ports, request);
+      ({ adopts } = await checkFailover(tx, ports, request, forks));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       blockedBy.push(error.message);
@@ -122,15 +142,16 @@ export async function preflightFailover(
         point === undefined ? 0 : points.filter((p) => p.sequence > point.sequence).length,
       blockedBy,
       warnings,
-      confirmation: point && confirmationFor('failover', group.id, group.ownership.epoch, point.id),
+      confirmation: point && tokenOf(group, point, adopts),
     };
   });
-  const { newest: top, ...preflight } = seen;
+  const { newest: top, ...facts } = seen;
   const { groupId } = request;
   const incompleteBytes = await engine.bytesAbove(groupId, top?.id);
   const aboveBytes = await engine.bytesAbove(groupId, seen.point?.id);
   return {
-    ...preflight,
+    ...facts,
+    forks,
     incompleteBytes,
     setAsideBytes: seen.point === undefined ? 0 : Math.max(0, aboveBytes - incompleteBytes),
   };
@@ -145,13 +166,16 @@ interface Checked {
   readonly group: Group;
   readonly session: ReplicationSession;
   readonly point: RecoveryPoint;
+  readonly adopts: Adoption | undefined;
 }
 
 async function checkFailover(
   tx: Transaction,
   { here }: Deps,
-  { groupId, pointId, force = false }: FailOverGroup,
+  request: FailOverGroup,
+  forks: readonly EngineFork[],
 ): Promise<Checked> {
+  const { groupId, pointId, force = false, useTestCopy = false } = request;
   const group = await tx.groups.need(groupId);
   const session = await needSession(tx, groupId);
   if (group.ownership.holder === here) {
@@ -168,10 +192,13 @@ async function checkFailover(
     refuse({ code: 'operation_running', groupId, sagaId: running.id, kind: running.kind });
   }
   advance(session, commandFor(session, force), session.stateSince);
+  if (!useTestCopy) await refuseWhileTested(tx, groupId);
+  const adopts = await adoptionFor(tx, group, request, forks);
   const points = usable(await tx.points.where({ groupId }));
-  const point = pointId === undefined ? newest(points) : points.find((p) => p.id === pointId);
-  if (point !== undefined) return { group, session, point };
-  if (pointId !== undefined) refuse({ code: 'point_missing', groupId, pointId });
+  const wanted = (await baseOf(tx, request)) ?? pointId;
+  const point = wanted === undefined ? newest(points) : points.find((p) => p.id === wanted);
+  if (point !== undefined) return { group, session, point, adopts };
+  if (wanted !== undefined) refuse({ code: 'point_missing', groupId, pointId: wanted });
   return refuse({
     code: 'wrong_state',
     what: 'group',
@@ -180,6 +207,48 @@ async function checkFailover(
     event: 'fail_over',
     allowedIn: ['its first copy is complete'],
   });
+}
+
+/** The point that the test's copy or the fork stands on. */
+async function baseOf(
+  tx: Transaction,
+  { groupId, useTestCopy = false, forkId }: FailOverGroup,
+): Promise<PointId | undefined> {
+  if (useTestCopy) return (await testOf(tx, groupId))?.basePointId;
+  return forkId === undefined ? undefined : (await tx.forks.get(forkId))?.basePointId;
+}
+
+/** What is to be the present where it is not the point itself. */
+async function adoptionFor(
+  tx: Transaction,
+  group: Group,
+  { groupId, pointId, useTestCopy = false, forkId }: FailOverGroup,
+  forks: readonly EngineFork[],
+): Promise<Adoption | undefined> {
+  const named = [pointId, forkId, useTestCopy || undefined].filter((one) => one !== undefined);
+  if (named.length > 1) {
+    const wanted = 'one of a point, a fork and the test copy to stand on';
+    refuse({ code: 'invalid', field: 'point', wanted, seen: `${named.length} of them` });
+  }
+  if (useTestCopy) {
+    const test = await testOf(tx, groupId);
+    if (test === undefined) {
+      return refuse({ code: 'not_found', what: 'copy', id: `${group.name}-test` });
+    }
+    if (test.state !== 'open') {
+      refuse({ code: 'busy', groupId, doing: `failover test ${test.name} is ${test.state}` });
+    }
+    return { forkId: newId<ForkId>(), copyId: test.id };
+  }
+  if (forkId === undefined) return undefined;
+  const fork = await needFork(tx, groupId, forkId);
+  requireAdoptable(group, fork, forks);
+  return { forkId, copyId: undefined };
+}
+
+function tokenOf({ id, ownership }: Group, point: RecoveryPoint, adopts?: Adoption): string {
+  const on = adopts?.copyId ?? adopts?.forkId ?? '';
+  return confirmationFor('failover', id, ownership.epoch, point.id, on);
 }
 
 /** A group that has been taken already is taken back only when somebody insists. */

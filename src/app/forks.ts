@@ -1,5 +1,5 @@
 import type { Fork } from '../domain/fork.ts';
-import type { ForkId, GroupId, SiteId } from '../domain/ids.ts';
+import type { ForkId, GroupId, Instant, SiteId } from '../domain/ids.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
@@ -40,16 +40,41 @@ export async function discardFork(
   if (session !== undefined) await tellPeer(ports, session.peerId, forkId);
 }
 
-/** Deletes what nobody decided about within its term. */
-export async function discardExpiredForks(ports: Deps & Pick<AppPorts, 'clock'>): Promise<void> {
+/**
+ * Counts down what is left of each fork's term. At the end its bytes go, unless a copy shows them; a
+ * fork of the other site leaves the list here.
+ */
+export async function countDownForks(
+  ports: Deps & Pick<AppPorts, 'clock'>,
+  elapsedMs: number,
+): Promise<void> {
   const { store, clock, here, log } = ports;
   const now = clock.now();
-  const expired = (await store.read((tx) => tx.forks.all())).filter((f) => f.expiresAt <= now);
-  for (const { id, name, siteId, groupId } of expired) {
-    if (siteId === here) await discardFork(ports, { forkId: id });
-    else await store.transaction((tx) => tx.forks.remove(id));
+  for (const { id, name, siteId, groupId } of await store.read((tx) => tx.forks.all())) {
+    const { leftMs = 0 } = await store.transaction((tx) =>
+      tx.forks.change(id, (fork) => counted(fork, elapsedMs, now)),
+    );
+    if (leftMs > 0) continue;
+    if (siteId !== here) await store.transaction((tx) => tx.forks.remove(id));
+    else if (!(await isShown(ports, id, groupId))) await discardFork(ports, { forkId: id });
     log.info({ event: 'fork_expired', forkId: id, name, groupId });
   }
+}
+
+/** What is said of its end follows what is left, whatever the clock was when it was set aside. */
+function counted(fork: Fork, elapsedMs: number, now: Instant): Fork {
+  const before = fork.leftMs ?? fork.expiresAt - fork.setAsideAt;
+  const leftMs = Math.max(0, before - elapsedMs);
+  return { ...fork, leftMs, expiresAt: now + leftMs };
+}
+
+async function isShown(
+  { store }: Pick<Deps, 'store'>,
+  forkId: ForkId,
+  groupId: GroupId,
+): Promise<boolean> {
+  const copies = await store.read((tx) => tx.copies.where({ groupId }));
+  return copies.some(({ of }) => 'forkId' in of && of.forkId === forkId);
 }
 
 /** The other site's list is told; when it does not hear, its own clock ends the row. */

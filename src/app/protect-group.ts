@@ -92,6 +92,7 @@ export async function beginProtection(
     stateSince: now,
     parkedBecause: undefined,
     pause: undefined,
+    line: 1,
     cycle: undefined,
     lastCycle: undefined,
     createdAt: now,

@@ -26,6 +26,8 @@ import { keepChainsShort } from '../sagas/forget-points.ts';
 import { needSession, sessionOf } from '../sagas/offer.ts';
 import { assign, keepPolicy } from '../sagas/policies.ts';
 import type { AppPorts } from './app-ports.ts';
+import { followSource } from './follow-source.ts';
+import { refuseWhileTested } from './failover-test.ts';
 
 /**
  * Makes or renews this site's copy of a peer's group.
@@ -72,6 +74,7 @@ export async function receivePoint(
   });
   if (ownSaga) await ports.sagas.ended(ownSaga.id);
   refuseWhilePaused(session);
+  await followSource(ports, session, offer.session.line, basePointId);
   // In a handover hosts may be waiting for this point: nothing is done that can wait.
   if (operation === undefined) await keepChainsShort(ports, session);
   return ports.engine.receivePoint({ groupId, pointId, basePointId, peerId: from, volumes });
@@ -129,7 +132,7 @@ export async function completePoint(
 }
 
 /**
- * Ends the session here. Does nothing when it has ended.
+ * Ends the session here. Does nothing when it has ended. Bytes that a clone or a test shows stay.
  *
  * @throws Refusal `stale_epoch`, `not_holder` when this site took the group, `operation_running`
  *   while an operation of this site's needs the session
@@ -159,6 +162,8 @@ export async function endSession(
     await refuseOwnOperation(tx, group);
     await tx.sessions.remove(sessionId);
     await assign(tx, groupId, undefined);
+    // What was opened beside it still shows it.
+    if ((await tx.copies.where({ groupId })).length > 0) return false;
     // A copy without a complete point is nothing, and would only keep its names taken.
     if (!discardCopy && (await tx.points.where({ groupId })).length > 0) return false;
     await forgetPoints(tx, groupId);
@@ -239,10 +244,14 @@ async function renewCopy(
   if (epoch !== ownership.epoch || holder === here) {
     refuse({ code: 'stale_epoch', groupId, seenEpoch: ownership.epoch, ownEpoch: epoch });
   }
+  const isSame = offer.volumes.every(({ id }) => own.volumeIds.includes(id));
+  if (!isSame || offer.volumes.length !== own.volumeIds.length) {
+    await refuseWhileTested(tx, groupId);
+  }
   if (name !== own.name && (await tx.groups.where({ name })).length > 0) {
     refuse({ code: 'already_exists', what: 'group', name });
   }
-  await tx.groups.change(groupId, (g) => ({ ...g, name, description, hosts }));
+  await tx.groups.change(groupId, (g) => ({ ...g, ownership, name, description, hosts }));
   await keepVolumes(tx, offer);
 }
 
@@ -282,7 +291,8 @@ async function keepSession(
   { groupId, session: offered }: GroupOffer,
   now: number,
 ): Promise<ReplicationSession> {
-  const { id, createdAt, ...settings } = offered;
+  // Which line is followed is settled when a place is opened.
+  const { id, createdAt, line: _, ...settings } = offered;
   const known = await sessionOf(tx, groupId);
   // The source began another one: that the last has ended never reached this site.
   const isEnded = known?.peerId === from && known.id !== id;
@@ -304,6 +314,7 @@ async function keepSession(
       stateSince: now,
       parkedBecause: undefined,
       pause: undefined,
+      line: 0,
       cycle: undefined,
       lastCycle: undefined,
       createdAt,

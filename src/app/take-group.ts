@@ -8,6 +8,7 @@ import type { PrepareHandover, TakeGroup } from '../ports/peer.ts';
 import { needSession, sessionOf } from '../sagas/offer.ts';
 import { lockGroup, openGroup, unlockGroup } from '../sagas/operation.ts';
 import type { AppPorts } from './app-ports.ts';
+import { refuseWhileTested } from './failover-test.ts';
 
 /** A holder needs some room at once: every first write to a block takes new space. */
 const ROOM_TO_SERVE_BYTES = 64 * 1024 * 1024;
@@ -16,7 +17,7 @@ const ROOM_TO_SERVE_BYTES = 64 * 1024 * 1024;
  * Locks the group here for a handover, or says why this site cannot take it.
  *
  * @throws Refusal `stale_epoch`, `operation_running`, `wrong_state` (also while the first copy is not
- *   complete), `not_protected`, `no_space`
+ *   complete), `not_protected`, `no_space`, `in_use` while a failover test runs here
  */
 export async function prepareHandover(
   { store, engine, clock, here }: Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here'>,
@@ -31,6 +32,7 @@ export async function prepareHandover(
     requireEpoch(groupId, group.ownership, epoch);
     const session = await needSession(tx, groupId);
     if (group.operation === sagaId) return;
+    await refuseWhileTested(tx, groupId);
     await lockGroup(tx, groupId, sagaId);
     await tx.sessions.change(session.id, (s) => advance(s, 'hand_over', clock.now()));
   });

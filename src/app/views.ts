@@ -1,5 +1,6 @@
 /** What a caller sees: rows joined with what is true now. Nothing here changes anything. */
 import { expectedSeconds, nextCycleAt } from '../domain/cycle-plan.ts';
+import type { Copy } from '../domain/copy.ts';
 import type { Group } from '../domain/group.ts';
 import type { Host } from '../domain/host.ts';
 import type { GroupId, Instant, SagaId, SessionId, SiteId, VolumeId } from '../domain/ids.ts';
@@ -15,6 +16,7 @@ import type { Transaction } from '../ports/store.ts';
 import { allSagas } from '../sagas/all.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
+import { testOf } from './failover-test.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here'>;
 
@@ -48,6 +50,8 @@ export interface SessionView extends ReplicationSession {
   /** Of the source, when a cycle starts by itself. */
   readonly nextCycleAt: Instant | undefined;
   readonly link: LinkState | undefined;
+  /** The failover test that runs at this site. */
+  readonly failoverTest: Copy | undefined;
   /** Of a source whose cycles rest, where it was looked for: `showSession` does. */
   readonly backlog: Backlog | undefined;
 }
@@ -232,6 +236,7 @@ async function viewSession(
     progress: cycle?.progress,
     nextCycleAt: cyclesByItself(session) ? nextCycleAt(session, points) : undefined,
     link: await tx.links.get(session.peerId),
+    failoverTest: await testOf(tx, session.groupId),
     backlog: undefined,
   };
 }

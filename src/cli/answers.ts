@@ -135,6 +135,27 @@ export interface FailoverPreflight {
   readonly confirmation?: string;
 }
 
+export interface Copy extends Named {
+  readonly purpose: string;
+  readonly group: Named;
+  readonly of: { readonly point?: string; readonly fork?: string };
+  readonly writable: boolean;
+  readonly hosts: readonly string[];
+  readonly state: string;
+  readonly endsInSeconds?: number;
+  readonly writtenBytes?: number;
+  readonly volumes: readonly { readonly exportName: string; readonly uri?: string }[];
+}
+
+export interface RestorePreflight {
+  readonly point?: Point;
+  readonly pointAgeSeconds?: number;
+  readonly setAsideBytes: number;
+  readonly setAsidePoints: number;
+  readonly blockedBy: readonly string[];
+  readonly confirmation?: string;
+}
+
 export type FailoverLoss = Pick<
   FailoverPreflight,
   'pointAgeSeconds' | 'newerPoints' | 'incompleteBytes' | 'setAsideBytes'

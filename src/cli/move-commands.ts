@@ -22,6 +22,8 @@ interface FailoverOptions {
   readonly point?: string;
   readonly confirm?: string;
   readonly force?: boolean;
+  readonly testCopy?: boolean;
+  readonly fork?: string;
   readonly dryRun?: boolean;
 }
 
@@ -59,17 +61,21 @@ export function addMoveCommands(
       .command(`failover <${noun}>`)
       .summary('take it without the other site, on its newest complete point')
       .option('--point <id>', 'on this point; later ones are set aside')
+      .option('--test-copy', 'on what the running failover test has written')
+      .option('--fork <id>', 'on a history that was set aside at this site')
       .option('--force', 'also at a site from which it was taken and is not replicated back')
       .option('--dry-run', 'say what would be lost, and print the confirmation')
       .option('--confirm <token>', 'what --dry-run printed: you have seen what is lost'),
   ).action(
     onSite<[string], FailoverOptions & FollowOptions>(terminal, async (cli, [name], options) => {
-      const { point, confirm, force, dryRun = false, ...following } = options;
+      const { point, confirm, force, testCopy, fork, dryRun = false, ...following } = options;
       const path = `${pathOf(name)}/failover`;
       const body = {
         ...(point !== undefined && { point }),
         ...(confirm !== undefined && { confirmation: confirm }),
         ...(force !== undefined && { force }),
+        ...(testCopy !== undefined && { useTestCopy: testCopy }),
+        ...(fork !== undefined && { fork }),
       };
       if (dryRun) await dryFailover(cli, path, body);
       else {

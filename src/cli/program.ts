@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { addAttachCommands } from './attach-command.ts';
 import type { Bridges } from './attach-command.ts';
 import { completionScript, shells } from './completion.ts';
+import { addCopyCommands, addCopyVerbs } from './copy-commands.ts';
 import { addEventsCommand } from './events-command.ts';
 import { EXIT_CODES_HELP, exitCodeOf } from './exit-codes.ts';
 import { addForkCommands } from './fork-commands.ts';
@@ -11,6 +12,7 @@ import { addJobCommands } from './job-commands.ts';
 import { addMoveCommands } from './move-commands.ts';
 import { addPeerCommands } from './peer-commands.ts';
 import { addPointCommands } from './point-commands.ts';
+import { addRestoreCommand } from './restore-command.ts';
 import { addSessionCommands } from './session-commands.ts';
 import { addSiteCommands } from './site-commands.ts';
 import type { Terminal } from './terminal.ts';
@@ -53,6 +55,7 @@ export function buildProgram({ terminal, bridges }: ProgramParts): Command {
 
   addHostCommands(noun(program, 'host', 'machines that attach volumes'), terminal);
   addPeerCommands(noun(program, 'peer', 'sites that this one is paired with'), terminal);
+  addCopyCommands(noun(program, 'copy', 'failover tests, clones and mounted points'), terminal);
   addForkCommands(noun(program, 'fork', 'histories that a failover set aside'), terminal);
   addJobCommands(noun(program, 'job', 'long requests: follow, look back, abort'), terminal);
   addUserCommands(noun(program, 'user', 'who may do what'), terminal);
@@ -111,6 +114,9 @@ function addVerbs(command: Command, name: 'group' | 'volume', terminal: Terminal
   addMoveCommands(command, name, terminal);
   command.commandsGroup('Recovery points:');
   addPointCommands(command, name, terminal);
+  addRestoreCommand(command, name, terminal);
+  command.commandsGroup('Beside it:');
+  addCopyVerbs(command, name, terminal);
 }
 
 function noun(program: Command, name: string, summary: string, help = ''): Command {

@@ -10,11 +10,13 @@ export interface Fork {
   readonly name: string;
   readonly siteId: SiteId;
   readonly basePointId: PointId;
-  readonly origin: 'failover' | 'restore' | 'reprotect';
+  readonly origin: 'failover' | 'failover_test' | 'restore' | 'undo';
   readonly allocatedBytes: number;
   readonly setAsideAt: Instant;
   /** Until then somebody has to decide; afterwards it goes. */
   readonly expiresAt: Instant;
+  /** Counted down while the server runs; absent: not counted yet. */
+  readonly leftMs?: number;
 }
 
 export const FORK_TERM_MS = 7 * 24 * 60 * 60 * 1000;

@@ -43,6 +43,7 @@ function session(change: Partial<ReplicationSession> = {}): ReplicationSession {
     stateSince: 0,
     parkedBecause: undefined,
     pause: undefined,
+    line: 1,
     cycle: undefined,
     lastCycle: undefined,
     createdAt: 0,

@@ -29,6 +29,7 @@ function session(state: SessionState): ReplicationSession {
     stateSince: 1,
     parkedBecause: undefined,
     pause: undefined,
+    line: 1,
     cycle: undefined,
     lastCycle: undefined,
     createdAt: 1,

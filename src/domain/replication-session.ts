@@ -40,6 +40,11 @@ export interface ReplicationSession {
   readonly parkedBecause: string | undefined;
   /** Of a session that somebody paused: what it was, and where it is paused. */
   readonly pause: Pause | undefined;
+  /**
+   * A source begins a new line when its present becomes another one by a restore. A destination
+   * names the line that it follows; 0: it has to find out where its own history leaves the source's.
+   */
+  readonly line: number;
   readonly cycle: Cycle | undefined;
   readonly lastCycle: CycleReport | undefined;
   readonly createdAt: Instant;
@@ -160,6 +165,11 @@ export function advance(
   return next === state ? session : { ...session, state: next, stateSince: at };
 }
 
+/** Who receives from now on has to find out, who sends begins a line of its own. */
+function lineOf(role: ReplicationSession['role'], { line }: ReplicationSession): number {
+  return role === 'source' ? line + 1 : 0;
+}
+
 /** Of a session whose roles have just been settled. */
 const atRest = { cycle: undefined, parkedBecause: undefined, pause: undefined };
 
@@ -202,6 +212,13 @@ export function resumed(session: ReplicationSession, at: Instant): ReplicationSe
   return goesOn ? moved : { ...moved, state: before };
 }
 
+/** The source's session once its present has become another one: a cycle tells the destination soon. */
+export function newLine(session: ReplicationSession, at: Instant): ReplicationSession {
+  const line = session.line + 1;
+  const cycles = session.state === 'ok' || session.state === 'system_paused';
+  return cycles ? { ...session, line, state: 'resuming', stateSince: at } : { ...session, line };
+}
+
 /** Whether somebody paused it, or a cycle is ended for that. */
 export function isPaused({ state }: Pick<ReplicationSession, 'state'>): boolean {
   return state === 'paused' || state === 'pausing';
@@ -229,7 +246,7 @@ export function afterHandover(
 ): ReplicationSession {
   const state = reverse ? 'ok' : 'failed_over';
   const moved = withoutMirror(session, 'the group was handed over', at);
-  return { ...moved, role, state, stateSince: at, ...atRest };
+  return { ...moved, role, state, stateSince: at, ...atRest, line: lineOf(role, session) };
 }
 
 /** The session at either site once one took the group by itself: no replication either way. */
@@ -240,7 +257,7 @@ export function afterFailover(
 ): ReplicationSession {
   const state = 'failed_over';
   const moved = withoutMirror(session, 'the group was failed over', at);
-  return { ...moved, role, state, stateSince: at, ...atRest };
+  return { ...moved, role, state, stateSince: at, ...atRest, line: lineOf(role, session) };
 }
 
 /** Whether cycles start by themselves in this state. */

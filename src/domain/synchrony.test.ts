@@ -33,6 +33,7 @@ function session(sync: Partial<Synchrony>, state: SessionState = 'ok'): Replicat
     stateSince: 0,
     parkedBecause: undefined,
     pause: undefined,
+    line: 1,
     cycle: undefined,
     lastCycle: undefined,
     createdAt: 0,

@@ -17,6 +17,7 @@ import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { importWatch } from '../reconcilers/import-watch.ts';
 import { housekeeping } from '../reconcilers/housekeeping.ts';
+import { terms } from '../reconcilers/terms.ts';
 import { linkWatch } from '../reconcilers/link-watch.ts';
 import { policies } from '../reconcilers/policies.ts';
 import { retention } from '../reconcilers/retention.ts';
@@ -148,6 +149,7 @@ export async function startSite(
     retention(ports),
     housekeeping(ports),
     importWatch(ports),
+    terms(ports),
   ];
   const space = await engine.space();
   log.info({

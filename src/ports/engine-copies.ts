@@ -1,4 +1,5 @@
-import type { CopyId, ForkId, GroupId, PointId, VolumeId } from '../domain/ids.ts';
+import type { CopyOf } from '../domain/copy.ts';
+import type { CopyId, ForkId, GroupId, VolumeId } from '../domain/ids.ts';
 import type { Fork, HostAccess, SealedPoint, ServedGroup, VolumeSpec } from './engine.ts';
 
 /**
@@ -51,8 +52,7 @@ export interface CopyEngine {
   adoptFork(request: AdoptFork): Promise<AdoptedFork>;
 }
 
-/** What a copy shows: a point, of the group or within a fork of it; or a fork as it was last. */
-export type CopyOf = { readonly pointId: PointId } | { readonly forkId: ForkId };
+export type { CopyOf } from '../domain/copy.ts';
 
 export interface OpenCopy {
   readonly groupId: GroupId;

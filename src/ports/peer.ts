@@ -120,6 +120,8 @@ export interface GroupOffer {
     readonly rpoSeconds: number;
     readonly bytesPerSecond: number | undefined;
     readonly retainedPoints: number;
+    /** Of the source's history; see `ReplicationSession`. */
+    readonly line: number;
     readonly createdAt: Instant;
   };
 }

@@ -1,3 +1,4 @@
+import type { Copy } from '../domain/copy.ts';
 import type { Fork } from '../domain/fork.ts';
 import type { ProtectionPolicy, ReplicationRule } from '../domain/protection-policy.ts';
 import type { Group } from '../domain/group.ts';
@@ -49,6 +50,7 @@ export interface Transaction {
   readonly forks: Collection<Fork>;
   readonly importSources: Collection<ImportSource>;
   readonly imports: Collection<ImportSession>;
+  readonly copies: Collection<Copy>;
   readonly hosts: Collection<Host>;
   readonly policies: Collection<ProtectionPolicy>;
   readonly rules: Collection<ReplicationRule>;

@@ -1,7 +1,6 @@
 /** Keeps the store from growing without end. */
 import type { AppPorts } from '../app/app-ports.ts';
 import { forgetOldJobs } from '../app/forget-jobs.ts';
-import { discardExpiredForks } from '../app/forks.ts';
 import { loop } from './loop.ts';
 import type { Loop } from './loop.ts';
 
@@ -10,6 +9,5 @@ const REST_MS = 10 * 60_000;
 export function housekeeping(ports: AppPorts): Loop {
   return loop(ports, 'housekeeping', REST_MS, async () => {
     await forgetOldJobs(ports);
-    await discardExpiredForks(ports);
   });
 }

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { AppPorts } from '../app/app-ports.ts';
+import { keepCopiesOpen } from '../app/copies.ts';
 import type { DataPlanes } from '../app/meet-peer.ts';
 import { openHeldGroup } from '../app/open-group.ts';
 import { setAsidePresent } from '../app/set-aside-present.ts';
@@ -27,6 +28,7 @@ export function supervisor(ports: AppPorts): Supervisor {
     const groups = await ports.store.read((tx) => tx.groups.all());
     for (const gone of seen.keys()) if (!groups.some((g) => g.id === gone)) seen.delete(gone);
     await Promise.all(groups.map((group) => supervise(ports, group, memory)));
+    await keepCopiesOpen(ports);
   };
   return {
     ...loop(ports, 'supervisor', REST_MS, round),
@@ -92,6 +94,7 @@ const openAndCloseThemselves = new Set([
   'delete-volume',
   'delete-group',
   'failover',
+  'go-back',
 ]);
 
 async function shouldServe({ store, here }: AppPorts, group: Group): Promise<boolean> {

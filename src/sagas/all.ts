@@ -1,4 +1,6 @@
+import { closeCopy, openCopy, refreshCopy } from './copies.ts';
 import { failover } from './failover.ts';
+import { followLine, goBack } from './go-back.ts';
 import { handover } from './handover.ts';
 import { deleteGroup, moveVolumes } from './members.ts';
 import { cancelImport, compareImport, cutOverImport, forgetImport, openImport } from './imports.ts';
@@ -29,4 +31,9 @@ export const allSagas: readonly SagaDefinition[] = [
   cutOverImport,
   cancelImport,
   forgetImport,
+  goBack,
+  followLine,
+  openCopy,
+  refreshCopy,
+  closeCopy,
 ];

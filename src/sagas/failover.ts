@@ -4,7 +4,7 @@
  *   destination B                                   holder A: gone, cut off, or late to hear
  *   drop what is being received
  *   ══ point of no return: holder B, epoch e+1, forced ══
- *   set aside points after the chosen one (a fork)
+ *   set aside points after the chosen one (a fork); or take what a test or a fork wrote on it
  *   serve                                           … hears e+1 ─ fences ─ `set-aside`
  */
 import type { SessionState } from '../domain/replication-session.ts';
@@ -12,6 +12,8 @@ import type { ForkId, GroupId, PointId, SessionId } from '../domain/ids.ts';
 import { refuse } from '../domain/refusal.ts';
 import { seize } from '../domain/ownership.ts';
 import { afterFailover, afterUndoneFailover } from '../domain/replication-session.ts';
+import { adopt, recordAdopted } from './adopt.ts';
+import type { Adoption } from './adopt.ts';
 import { newFork } from './forks.ts';
 import { dropPointsAfter } from './points.ts';
 import { saga } from './saga.ts';
@@ -23,6 +25,8 @@ export interface Failover {
   readonly pointId: PointId;
   /** Later points are here, too, and become this fork. */
   readonly forkId: ForkId;
+  /** Its present is what a test or a fork wrote above the point, not the point. */
+  readonly adopts: Adoption | undefined;
   /** The session's state when it was asked. */
   readonly before: SessionState;
 }
@@ -49,12 +53,24 @@ export const failover = saga<Failover>('failover')
       standsOn: pointId,
     }));
   })
-  .step('go-back', {
-    do: ({ engine }, { groupId, pointId, forkId }) => engine.demote(groupId, pointId, forkId),
+  .step('keep-copy', {
+    do: async ({ engine }, { groupId, adopts }) => {
+      if (adopts?.copyId === undefined) return;
+      await engine.keepCopy(groupId, adopts.copyId, adopts.forkId);
+    },
   })
-  .commit('record-fork', async (tx, f, { 'go-back': aside }, { here, now }) => {
-    const { groupId, pointId, forkId } = f;
-    await dropPointsAfter(tx, groupId, pointId);
+  .step('go-back', {
+    do: async (ports, { groupId, pointId, forkId, adopts }) => {
+      if (adopts !== undefined) return adopt(ports, groupId, adopts, forkId);
+      const aside = await ports.engine.demote(groupId, pointId, forkId);
+      return { aside, points: [], volumes: [] };
+    },
+  })
+  .commit('record-fork', async (tx, f, { 'go-back': wentBack }, { here, now }) => {
+    const { groupId, pointId, forkId, adopts } = f;
+    const { aside } = wentBack;
+    if (adopts === undefined) await dropPointsAfter(tx, groupId, pointId);
+    else await recordAdopted(tx, groupId, pointId, adopts, wentBack);
     if (aside === undefined) return;
     const { name } = await tx.groups.need(groupId);
     const origin = 'failover';

@@ -68,7 +68,9 @@ function mark(
     const group = await tx.groups.get(groupId);
     const session = await tx.sessions.get(id);
     if (group === undefined || session === undefined || group.operation !== undefined) return [];
-    const past = plan(session, await tx.points.where({ groupId }));
+    const shown = new Set((await tx.copies.where({ groupId })).map((copy) => copy.basePointId));
+    const planned = plan(session, await tx.points.where({ groupId }));
+    const past = planned.filter((point) => !shown.has(point.id));
     for (const point of past) await tx.points.change(point.id, (p) => ({ ...p, expiring: true }));
     return past;
   });

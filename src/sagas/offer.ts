@@ -46,6 +46,7 @@ export async function offerOf(tx: Transaction, session: ReplicationSession): Pro
       rpoSeconds: session.rpoSeconds,
       bytesPerSecond: session.bytesPerSecond,
       retainedPoints: session.retainedPoints,
+      line: session.line,
       createdAt: session.createdAt,
     },
   };

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ImportView } from '../../src/app/import-views.ts';
 import type { GroupId, ImportId, SagaId } from '../../src/domain/ids.ts';
+import { followSource } from '../../src/app/follow-source.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
 import { keepImports } from '../../src/app/keep-imports.ts';
 import { setAsidePresent } from '../../src/app/set-aside-present.ts';
@@ -17,6 +18,8 @@ export interface SagaCase {
   readonly start: (pair: MemoryPair) => Promise<SagaId>;
   /** What an undone run leaves besides what was there before. */
   readonly undone?: (before: Picture) => Picture;
+  /** What does not matter of a run that was done. */
+  readonly blurDone?: (picture: Picture) => Picture;
   /** What does not matter of an undone run. */
   readonly blur?: (picture: Picture) => Picture;
   /** The other site serves on until it hears of it. */
@@ -168,6 +171,44 @@ async function onlyImport({ paris }: MemoryPair): Promise<ImportView> {
   const [session] = await paris.app.listImports();
   assert.ok(session);
   return session;
+}
+
+/** Lyon tests its copy of the group, and has written on the test. */
+async function tested(pair: MemoryPair): Promise<void> {
+  const { lyon } = pair;
+  await copiedOrders(pair);
+  const groupId = await groupNamed(lyon, 'orders');
+  const test = await lyon.app.startFailoverTest({ groupId });
+  await done(lyon, Promise.resolve(test));
+  const { opened } = await lyon.app.showCopy(test.copyId);
+  const host = lyon.engine.attach(opened?.address?.port ?? 0, 'data', 'app1');
+  host.write(9, new Uint8Array(4096).fill(9));
+  host.leave();
+}
+
+async function cloned(pair: MemoryPair): Promise<void> {
+  const { lyon } = pair;
+  await copiedOrders(pair);
+  const groupId = await groupNamed(lyon, 'orders');
+  await done(lyon, lyon.app.cloneGroup({ groupId, name: 'look', writable: true }));
+  await sync(pair.paris);
+}
+
+async function onlyCopy({ app }: MemorySite) {
+  const [copy] = await app.listCopies({});
+  assert.ok(copy, 'there is a copy');
+  return copy;
+}
+
+/** Paris went back to its first point; what it wrote since is a fork. Lyon has not heard of it. */
+async function restored(pair: MemoryPair): Promise<void> {
+  const { paris } = pair;
+  await copiedOrders(pair);
+  await sync(paris);
+  const groupId = await groupNamed(paris, 'orders');
+  const to = { pointId: (await paris.app.listPoints(groupId))[0]!.id };
+  const { confirmation } = await paris.app.preflightRestore({ groupId, to });
+  await done(paris, paris.app.restoreGroup({ groupId, to, confirmation }));
 }
 
 const jobOf = async (job: Promise<{ readonly jobId: SagaId }>): Promise<SagaId> =>
@@ -548,5 +589,114 @@ export const cases: readonly SagaCase[] = [
     },
     start: async (pair) =>
       jobOf(pair.paris.app.deleteImport({ importId: (await onlyImport(pair)).id })),
+  },
+  {
+    kind: 'open-copy',
+    name: 'a failover test',
+    at: 'lyon',
+    prepare: copiedOrders,
+    start: async ({ lyon }) =>
+      jobOf(lyon.app.startFailoverTest({ groupId: await groupNamed(lyon, 'orders') })),
+  },
+  {
+    kind: 'open-copy',
+    name: 'a clone at the source, read-only',
+    at: 'paris',
+    prepare: copiedOrders,
+    start: async ({ paris }) => {
+      const groupId = await groupNamed(paris, 'orders');
+      return jobOf(paris.app.cloneGroup({ groupId, name: 'look', writable: false }));
+    },
+  },
+  {
+    kind: 'refresh-copy',
+    name: 'of a clone on the newest point',
+    at: 'lyon',
+    prepare: cloned,
+    start: async ({ lyon }) => jobOf(lyon.app.refreshClone({ copyId: (await onlyCopy(lyon)).id })),
+  },
+  ...[true, false].map((keep): SagaCase => ({
+    kind: 'close-copy',
+    name: keep ? 'of a test, and keep what it wrote' : 'of a test, and discard what it wrote',
+    at: 'lyon',
+    prepare: tested,
+    start: async ({ lyon }) =>
+      jobOf(lyon.app.stopFailoverTest({ groupId: await groupNamed(lyon, 'orders'), keep })),
+    // The list of the other site is told when it answers.
+    blurDone: (picture) => ({ ...picture, paris: { ...picture.paris, forks: [] } }),
+  })),
+  {
+    kind: 'failover',
+    name: 'on what a test has written',
+    at: 'lyon',
+    isForced: true,
+    prepare: tested,
+    start: async ({ lyon }) => {
+      const request = { groupId: await groupNamed(lyon, 'orders'), useTestCopy: true };
+      const { confirmation } = await lyon.app.preflightFailover(request);
+      return jobOf(lyon.app.failOverGroup({ ...request, confirmation }));
+    },
+  },
+  {
+    kind: 'failover',
+    name: 'back at the old source, on the fork of what it had written',
+    at: 'paris',
+    isForced: true,
+    prepare: async (pair) => {
+      await takenByForce(pair);
+      await hearOfIt(pair);
+      assert.equal((await pair.paris.ended(await setAside(pair))).state, 'done');
+    },
+    start: async ({ paris }) => {
+      const groupId = await groupNamed(paris, 'orders');
+      const [fork] = await paris.app.listForks({ groupId });
+      const request = { groupId, forkId: fork!.id, force: true };
+      const { confirmation } = await paris.app.preflightFailover(request);
+      return jobOf(paris.app.failOverGroup({ ...request, confirmation }));
+    },
+  },
+  {
+    kind: 'go-back',
+    name: 'to an older point',
+    at: 'paris',
+    prepare: async (pair) => {
+      await copiedOrders(pair);
+      await sync(pair.paris);
+    },
+    start: async ({ paris }) => {
+      const groupId = await groupNamed(paris, 'orders');
+      const to = { pointId: (await paris.app.listPoints(groupId))[0]!.id };
+      const { confirmation } = await paris.app.preflightRestore({ groupId, to });
+      return jobOf(paris.app.restoreGroup({ groupId, to, confirmation }));
+    },
+  },
+  {
+    kind: 'go-back',
+    name: 'to what a restore set aside',
+    at: 'paris',
+    prepare: restored,
+    start: async ({ paris }) => {
+      const groupId = await groupNamed(paris, 'orders');
+      const to = { forkId: (await paris.app.listForks({ groupId }))[0]!.id };
+      const { confirmation } = await paris.app.preflightRestore({ groupId, to });
+      return jobOf(paris.app.restoreGroup({ groupId, to, confirmation }));
+    },
+  },
+  {
+    kind: 'follow-line',
+    name: 'before the first cycle after a restore',
+    at: 'lyon',
+    prepare: restored,
+    start: async ({ paris, lyon }) => {
+      const groupId = await groupNamed(lyon, 'orders');
+      const [here] = await lyon.app.listSessions();
+      const [there] = await paris.app.listSessions();
+      const [base] = await paris.app.listPoints(groupId);
+      void followSource(lyon.ports, here!, there!.line, base!.id).catch(() => undefined);
+      for (;;) {
+        const [job] = await lyon.app.listJobs({ groupId, kind: 'follow-line' });
+        if (job !== undefined) return job.id;
+      }
+    },
   },
 ];

@@ -15,6 +15,7 @@ export interface SitePicture {
   readonly sessions: readonly SessionPicture[];
   readonly points: readonly string[];
   readonly forks: readonly string[];
+  readonly copies: readonly string[];
   readonly policies: readonly string[];
   readonly imports: readonly string[];
   readonly held: readonly HeldPicture[];
@@ -50,6 +51,7 @@ interface HeldPicture {
   readonly sending: boolean;
   readonly points: readonly (number | string)[];
   readonly forks: number;
+  readonly copies: readonly string[];
   /** Of each volume of the present, by name: its order means nothing. */
   readonly present: readonly string[] | undefined;
 }
@@ -99,6 +101,9 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
       imports: (await tx.imports.all()).map(
         (s) => `${s.name} ${s.state} ${s.comparison?.hash === undefined ? '' : 'compared'}`,
       ),
+      copies: (await tx.copies.all()).map(
+        (c) => `${c.name} ${c.purpose} ${c.state} to ${c.hosts.join(',')}`,
+      ),
       held: inspections
         .map((seen) => ({
           group: nameOf(seen.groupId),
@@ -107,6 +112,7 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
           sending: seen.sending !== undefined,
           points: heldPoints(site, seen.groupId).map(sequenceOf),
           forks: seen.forks.length,
+          copies: seen.copies.map((c) => `${c.dataPlane} ${c.writtenBytes}`),
           present: presentOf(site, seen.groupId),
         }))
         .toSorted((a, b) => a.group.localeCompare(b.group)),

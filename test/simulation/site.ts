@@ -8,6 +8,7 @@ import { LinkFailure } from '../../src/ports/engine.ts';
 import type { Log, LogLine } from '../../src/ports/log.ts';
 import type { Store } from '../../src/ports/store.ts';
 import { housekeeping } from '../../src/reconcilers/housekeeping.ts';
+import { terms } from '../../src/reconcilers/terms.ts';
 import { linkWatch } from '../../src/reconcilers/link-watch.ts';
 import { retention } from '../../src/reconcilers/retention.ts';
 import { scheduler as cycleScheduler } from '../../src/reconcilers/scheduler.ts';
@@ -119,6 +120,7 @@ export class SimulatedSite {
         cycleScheduler(ports),
         retention(ports),
         housekeeping(ports),
+        terms(ports),
       ];
     });
     this.#process = {

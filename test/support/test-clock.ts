@@ -22,6 +22,11 @@ export class TestClock implements Clock {
     this.pass(ms);
   }
 
+  /** Somebody set the wall clock; no time has passed. */
+  setForward(ms: number): void {
+    this.#now += ms;
+  }
+
   pass(ms: number): void {
     this.#now += ms;
     this.#elapsedMs += ms;

@@ -1,4 +1,5 @@
 import type { App } from '../../app/app.ts';
+import type { Copy } from '../../domain/copy.ts';
 import type { Group } from '../../domain/group.ts';
 import type { Host } from '../../domain/host.ts';
 import type { ProtectionPolicy, ReplicationRule } from '../../domain/protection-policy.ts';
@@ -7,6 +8,7 @@ import type { ReplicationSession } from '../../domain/replication-session.ts';
 import type { SagaRecord } from '../../domain/saga-record.ts';
 import type { LinkState, Peer } from '../../domain/site.ts';
 import type { Volume } from '../../domain/volume.ts';
+import { sayCopyRow } from './copies.ts';
 import { sayGroupRow } from './groups.ts';
 import { sayHost } from './hosts.ts';
 import { sayJob } from './jobs.ts';
@@ -140,6 +142,7 @@ const kinds: { readonly [C in Event['collection']]?: readonly [string, (row: nev
     ],
     policies: ['policy', (row: ProtectionPolicy) => ({ ...row, createdAt: iso(row.createdAt) })],
     rules: ['rule', (row: ReplicationRule) => ({ ...row, createdAt: iso(row.createdAt) })],
+    copies: ['copy', (row: Copy) => ({ ...sayCopyRow(row), groupId: row.groupId })],
     hosts: ['host', (row: Host) => sayHost(row)],
     sagas: ['job', (row: SagaRecord) => sayJob(row)],
     peers: ['peer', (row: Peer) => sayPeerRow(row)],

@@ -7,7 +7,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { App } from '../../app/app.ts';
 import type { FailoverPreflight } from '../../app/fail-over-group.ts';
-import type { GroupId, PointId } from '../../domain/ids.ts';
+import type { ForkId, GroupId, PointId } from '../../domain/ids.ts';
 import { Job, LongAnswer, answerJob } from './jobs.ts';
 import type { DialectOptions } from '../options.ts';
 import { Point, sayPoint } from './points.ts';
@@ -16,6 +16,10 @@ import { Reference, Uuid, Wait, known, object } from './schemas.ts';
 
 const Request = object({
   point: Type.Optional(Uuid),
+  useTestCopy: Type.Optional(
+    Type.Boolean({ default: false, description: 'On what the running failover test has written.' }),
+  ),
+  fork: Type.Optional(Uuid),
   force: Type.Optional(
     Type.Boolean({
       default: false,
@@ -89,9 +93,14 @@ function failoverOf(
           response: { 200: Answer, 202: Answer },
         },
       },
-      async ({ params: { owner }, body: { point, ...body }, query }, reply) => {
+      async ({ params: { owner }, body: { point, fork, ...body }, query }, reply) => {
         const groupId = await groupOf(app, owner);
-        const request = { groupId, pointId: point as PointId | undefined, ...body };
+        const request = {
+          groupId,
+          pointId: point as PointId | undefined,
+          forkId: fork as ForkId | undefined,
+          ...body,
+        };
         if (query.dryRun === true) return { preflight: say(await app.preflightFailover(request)) };
         const taken = await app.failOverGroup(request);
         const answer = await answerJob(reply, app, taken.jobId, query.wait);

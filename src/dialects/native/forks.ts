@@ -14,7 +14,7 @@ const Fork = Type.Object({
   groupId: Uuid,
   siteId: Uuid,
   basePointId: Uuid,
-  origin: Type.Enum(['failover', 'restore', 'reprotect']),
+  origin: Type.Enum(['failover', 'failover_test', 'restore', 'undo']),
   allocatedBytes: Type.Integer(),
   setAsideAt: Instant,
   expiresAt: Instant,

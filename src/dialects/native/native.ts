@@ -12,6 +12,8 @@ import { takeJsonOnly } from './bodies.ts';
 import { events } from './events.ts';
 import { failover } from './failover.ts';
 import { follow } from './follow.ts';
+import { copies } from './copies.ts';
+import { restore } from './restore.ts';
 import { forks } from './forks.ts';
 import { groups } from './groups.ts';
 import { handover } from './handover.ts';
@@ -41,6 +43,8 @@ const resources = [
   points,
   sessions,
   forks,
+  copies,
+  restore,
   hosts,
   follow,
   peers,

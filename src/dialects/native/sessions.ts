@@ -48,6 +48,9 @@ export const Session = Type.Object({
       bothSides: Type.Boolean({ description: 'False: the other site has not been paused.' }),
     }),
   ),
+  failoverTest: Type.Optional(
+    Type.Object({ copyId: Uuid, name: Type.String() }, { description: 'It runs at this site.' }),
+  ),
   backlog: Type.Optional(
     Type.Object(
       {
@@ -123,12 +126,13 @@ export function saySessionRow(session: ReplicationSession) {
 }
 
 export function saySession(session: SessionView): Static<typeof Session> {
-  const { newestPoint, link, progress, backlog } = session;
+  const { newestPoint, link, progress, backlog, failoverTest } = session;
   const row = saySessionRow(session);
   return known({
     ...row,
     group: { id: session.groupId, name: session.groupName },
     peer: { id: session.peerId, name: session.peerName },
+    failoverTest: failoverTest && { copyId: failoverTest.id, name: failoverTest.name },
     backlog: backlog && known(backlog),
     rpoNowSeconds: session.rpoNowSeconds,
     rpoMet: session.rpoMet,

@@ -83,6 +83,7 @@ const GroupOffer = closed({
     rpoSeconds: Type.Integer({ minimum: 1 }),
     bytesPerSecond: Type.Optional(Bytes),
     retainedPoints: Type.Integer({ minimum: 1 }),
+    line: Type.Integer({ minimum: 1 }),
     createdAt: Instant,
   }),
 });
@@ -99,8 +100,9 @@ const Fork = closed({
   basePointId: Id,
   origin: Type.Union([
     Type.Literal('failover'),
+    Type.Literal('failover_test'),
     Type.Literal('restore'),
-    Type.Literal('reprotect'),
+    Type.Literal('undo'),
   ]),
   allocatedBytes: Bytes,
   setAsideAt: Instant,

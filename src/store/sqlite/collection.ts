@@ -23,6 +23,7 @@ const subjects: { readonly [N in CollectionName]: Subject } = {
   forks: 'fork',
   importSources: 'import_source',
   imports: 'import_session',
+  copies: 'copy',
   hosts: 'host',
   policies: 'protection_policy',
   rules: 'replication_rule',

@@ -116,6 +116,7 @@ function collections(database: DatabaseSync, emit: Emit): Transaction {
     // Sources carry sealed secrets, which no event shows.
     importSources: collection(database, 'importSources', 'import_sources', silent),
     imports: collection(database, 'imports', 'imports', emit),
+    copies: collection(database, 'copies', 'copies', emit),
     hosts: collection(database, 'hosts', 'hosts', emit),
     policies: collection(database, 'policies', 'policies', emit),
     rules: collection(database, 'rules', 'rules', emit),
