@@ -1,13 +1,11 @@
-import { chmod, lstat, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdtemp, rename, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join, resolve as absolute } from 'node:path';
-import { setTimeout as passes } from 'node:timers/promises';
 import { BridgeRefused } from './bridge-refusal.ts';
+import { endRunningDaemon, runningDaemon } from './storage-daemon.ts';
 
 /** The kernel's limit for a unix socket's path, without the ending zero. */
 const MAX_SOCKET_PATH_BYTES = 107;
-const END_LIMIT_MS = 10_000;
-const LOOK_AGAIN_MS = 20;
 
 export function pidFileOf(socketPath: string): string {
   return `${absolute(socketPath)}.pid`;
@@ -67,27 +65,10 @@ export async function removeBridgeFiles(socketPath: string): Promise<void> {
  * @returns false when none ran; files of one that died are removed all the same
  */
 export async function endBridge(socketPath: string): Promise<boolean> {
-  const pid = await bridgePid(socketPath);
-  if (pid !== undefined) {
-    process.kill(pid, 'SIGTERM');
-    const deadline = performance.now() + END_LIMIT_MS;
-    while ((await bridgePid(socketPath)) === pid) {
-      if (performance.now() > deadline) process.kill(pid, 'SIGKILL');
-      await passes(LOOK_AGAIN_MS);
-    }
-  }
+  const ran = await endRunningDaemon(pidFileOf(socketPath));
   const present = await lstat(socketPath).catch(() => undefined);
   if (present === undefined || present.isSocket()) await removeBridgeFiles(socketPath);
-  return pid !== undefined;
-}
-
-/** @returns the pid of the running bridge; undefined where there is none, or the pid is another's now */
-async function bridgePid(socketPath: string): Promise<number | undefined> {
-  const pidFile = pidFileOf(socketPath);
-  const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
-  if (!Number.isSafeInteger(pid) || pid <= 1) return undefined;
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  return command.split('\0').includes(pidFile) ? pid : undefined;
+  return ran;
 }
 
 async function checkFree(socketPath: string): Promise<void> {
@@ -98,7 +79,7 @@ async function checkFree(socketPath: string): Promise<void> {
       `${socketPath} exists and is not a socket. Choose another path, or remove it.`,
     );
   }
-  const pid = await bridgePid(socketPath);
+  const pid = await runningDaemon(pidFileOf(socketPath));
   if (pid === undefined && !(present && (await answers(socketPath)))) return;
   const who = pid === undefined ? 'Another program' : `A bridge (process ${pid})`;
   throw new BridgeRefused(

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { TestContext } from 'node:test';
-import { cliWorld } from '../../test/support/cli-world.ts';
+import { cliWorld, noBridges } from '../../test/support/cli-world.ts';
 import type { CliResult, CliWorld } from '../../test/support/cli-world.ts';
 import type { SagaId } from '../domain/ids.ts';
+import type { Bridges } from './attach-command.ts';
+import { readBundle } from './host-bundle.ts';
 
 function worked({ code, out, err }: CliResult): string {
   assert.deepEqual({ code, err }, { code: 0, err: '' });
@@ -313,13 +315,13 @@ test('a volume is attached by a bridge that ends with Ctrl-C', async (t) => {
     said: string;
   }>();
   const bridges = {
+    ...noBridges,
     open: (request: object) => {
       requests.push(request);
       setImmediate(() => interrupt.abort());
       const close = async (): Promise<void> => end({ closed: true, said: '' });
       return Promise.resolve({ uri: 'nbd+unix:///data?socket=/s', ended, close });
     },
-    openDetached: () => Promise.reject(new Error('no')),
     end: () => Promise.resolve(true),
   };
 
@@ -330,4 +332,77 @@ test('a volume is attached by a bridge that ends with Ctrl-C', async (t) => {
   const [request] = requests as { exportName: string; socketPath: string }[];
   assert.deepEqual([request?.exportName, request?.socketPath], ['data', '/s']);
   assert.equal(worked(await paris$('detach --socket /s', { bridges })), '/s is closed\n');
+});
+
+test('an enrolled host gets one bundle for both sites, and what cannot be meant is refused', async (t) => {
+  const { paris$, baton, directory } = await withOrders(t);
+  const out = join(directory, 'bundle');
+
+  const said = worked(await paris$(`host enrol app9 --out ${out}`));
+
+  assert.match(said, /known at paris and lyon/);
+  const { host, sites } = await readBundle(out);
+  assert.equal(host, 'app9');
+  assert.deepEqual(
+    sites.map(({ name }) => name),
+    ['paris', 'lyon'],
+  );
+  for (const { credentialsDirectory } of sites) {
+    const { mode } = await stat(join(credentialsDirectory, 'client-key.pem'));
+    assert.equal(mode & 0o777, 0o600);
+  }
+  const refused = async (line: string, sentence: RegExp): Promise<void> => {
+    const { code, err } = await baton(line.split(' '));
+    assert.equal(code, 2, err);
+    assert.match(err, sentence);
+  };
+  await refused(`attach data --bundle ${directory} --socket /v`, /holds no bundle/);
+  await refused(`attach data --bundle ${out}`, /either --socket DIRECTORY or --fuse DIRECTORY/);
+  await refused(`attach data --bundle ${out} --fuse /v --read-only`, /--read-only is not for/);
+});
+
+test('volumes are followed by an agent that Ctrl-C detaches, and SIGTERM leaves attached', async (t) => {
+  const { paris$, baton, directory } = await withOrders(t);
+  const out = join(directory, 'bundle');
+  worked(await paris$(`host enrol app9 --out ${out}`));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const done: string[] = [];
+    const interrupt = new AbortController();
+    const bridges: Bridges = {
+      ...noBridges,
+      follow: ({ volumes, directory: where, onChange }) => {
+        const [name = ''] = volumes;
+        const path = `${where}/${name}`;
+        const why = 'writes may be missing';
+        onChange({ name, path, state: 'closed', why, acceptance: 'p7' });
+        setImmediate(() => interrupt.abort(signal));
+        return Promise.resolve({
+          askedToLeave: new Promise<void>(() => undefined),
+          volumes: () => [{ name, path }],
+          leave: async () => void done.push('left'),
+        });
+      },
+      detachAll: async (state) => {
+        done.push(`detached ${state}`);
+        return [];
+      },
+    };
+    const line = `attach data --bundle ${out} --socket /v --state /s`;
+    const {
+      code,
+      out: told,
+      err,
+    } = await baton(line.split(' '), {
+      bridges,
+      interrupted: interrupt.signal,
+    });
+
+    assert.equal(code, 0, err);
+    assert.equal(told, '/v/data\nCtrl-C detaches\n');
+    assert.equal(
+      err,
+      'data: closed: writes may be missing; to go on with what there is: --accept p7\n',
+    );
+    assert.deepEqual(done, signal === 'SIGINT' ? ['left', 'detached /s'] : ['left']);
+  }
 });

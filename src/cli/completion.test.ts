@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { noBridges } from '../../test/support/cli-world.ts';
 import { buildProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -17,12 +18,9 @@ async function script(shell: string): Promise<string> {
     askSecret: () => Promise.resolve(''),
     interrupted: new AbortController().signal,
   };
-  const bridges = {
-    open: () => Promise.reject(new Error('none')),
-    openDetached: () => Promise.reject(new Error('none')),
-    end: () => Promise.resolve(false),
-  };
-  await buildProgram({ terminal, bridges }).parseAsync(['completion', shell], { from: 'user' });
+  await buildProgram({ terminal, bridges: noBridges }).parseAsync(['completion', shell], {
+    from: 'user',
+  });
   return out;
 }
 

@@ -27,8 +27,9 @@ export function processTerminal(): Terminal {
 /** Only from when somebody listens: before, a signal ends the process as any other. */
 function abortAtSignal(): AbortController {
   const interrupt = new AbortController();
-  process.once('SIGINT', () => interrupt.abort());
-  process.once('SIGTERM', () => interrupt.abort());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => interrupt.abort(signal));
+  }
   return interrupt;
 }
 

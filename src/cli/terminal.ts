@@ -7,6 +7,6 @@ export interface Terminal {
   readonly err: (text: string) => void;
   /** Asks without showing what is typed; without a keyboard, the next line of standard input. */
   readonly askSecret: (question: string) => Promise<string>;
-  /** Aborts at Ctrl-C. */
+  /** Aborts at Ctrl-C, and when it is terminated; the reason is the signal's name. */
   readonly interrupted: AbortSignal;
 }

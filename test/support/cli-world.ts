@@ -115,8 +115,12 @@ async function listen(t: TestContext, site: MemorySite, directory: string) {
   return { name, native, caFile, username: 'admin', password: PASSWORD };
 }
 
-const noBridges: Bridges = {
+export const noBridges: Bridges = {
   open: () => Promise.reject(new Error('no bridges in this test')),
   openDetached: () => Promise.reject(new Error('no bridges in this test')),
   end: () => Promise.resolve(false),
+  follow: () => Promise.reject(new Error('no bridges in this test')),
+  statusOf: () => Promise.resolve([]),
+  accept: () => Promise.resolve(),
+  detachAll: () => Promise.resolve([]),
 };

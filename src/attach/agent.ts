@@ -1,0 +1,422 @@
+/**
+ * The agent of a host: keeps each attached volume connected to the site that holds it.
+ *
+ *   words of all sites ─▶ where each volume stands ─▶ lines: start the new, switch to it, end the old
+ *                                              └────▶ walls, where the host must not go on
+ *
+ * Bridges and lines are processes of their own. The agent may die and be started again: requests go
+ * on meanwhile, and where the history of a volume has ended they find no server to go on with.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join, resolve as absolute } from 'node:path';
+import type { HostBundle } from '../cli/host-bundle.ts';
+import { readAgentState, writeAgentState } from './agent-state.ts';
+import type { FollowedVolume } from './agent-state.ts';
+import { takeAcceptance } from './acceptance.ts';
+import { keepAsking } from './ask-site.ts';
+import type { SiteWords } from './ask-site.ts';
+import { lockAgent } from './agent-lock.ts';
+import { writeStatus } from './agent-status.ts';
+import type { VolumeStatus } from './agent-status.ts';
+import { BridgeRefused } from './bridge-refusal.ts';
+import { bridgePidFile } from './detach.ts';
+import { acceptance, standingOf } from './follow-plan.ts';
+import type { KnownWord, Serving, Standing, Waiting, Word } from './follow-plan.ts';
+import { endFollowedBridge, startFollowedBridge } from './followed-bridge.ts';
+import type { Appearance, FollowedBridge } from './followed-bridge.ts';
+import { Lines } from './lines.ts';
+import type { Line } from './lines.ts';
+import { runningDaemon } from './storage-daemon.ts';
+
+const FIRST_WORD_LIMIT_MS = 15_000;
+const LOOK_AGAIN_MS = 500;
+
+export interface AgentOptions {
+  readonly bundle: HostBundle;
+  /** Names or ids. */
+  readonly volumes: readonly string[];
+  /** A socket or a file for each volume appears here, under the volume's name. */
+  readonly directory: string;
+  readonly appearance: Appearance;
+  readonly patienceSeconds: number;
+  /** Where the agent keeps what it must know when it is started again. */
+  readonly stateDirectory: string;
+  /** Told whenever something has changed for a volume. */
+  readonly onChange: (seen: VolumeStatus) => void;
+}
+
+interface Followed extends FollowedVolume {
+  /** What its present line goes to; absent where the agent does not know. */
+  readonly lineTo?: string;
+  readonly status?: VolumeStatus;
+}
+
+export class Agent {
+  /** Resolves when `askAgentToLeave` wants it to. */
+  readonly askedToLeave: Promise<void>;
+  readonly #options: AgentOptions;
+  readonly #lines: Lines;
+  readonly #unlock: () => Promise<void>;
+  readonly #words = new Map<string, SiteWords>();
+  readonly #stopping = new AbortController();
+  readonly #volumes = new Map<string, Followed>();
+  /** Lines whose server has closed: another one is made though it leads to the same place. */
+  readonly #stale = new Set<string>();
+  #wake = Promise.withResolvers<void>();
+  #ended: Promise<unknown> = Promise.resolve();
+  #saving: Promise<void> = Promise.resolve();
+
+  private constructor(
+    options: AgentOptions,
+    lines: Lines,
+    unlock: () => Promise<void>,
+    askedToLeave: Promise<void>,
+  ) {
+    this.#options = options;
+    this.#lines = lines;
+    this.#unlock = unlock;
+    this.askedToLeave = askedToLeave;
+  }
+
+  /**
+   * Attaches the volumes, or takes over what an earlier agent attached, and follows them.
+   *
+   * @throws BridgeRefused — nothing was attached that was not before
+   */
+  static async start(options: AgentOptions): Promise<Agent> {
+    const stateDirectory = absolute(options.stateDirectory);
+    await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+    const asked = Promise.withResolvers<void>();
+    const unlock = await lockAgent(stateDirectory, asked.resolve);
+    const lines = await Lines.open(stateDirectory);
+    const agent = new Agent({ ...options, stateDirectory }, lines, unlock, asked.promise);
+    try {
+      await agent.#begin();
+      return agent;
+    } catch (reason) {
+      await agent.leave();
+      throw reason;
+    }
+  }
+
+  /** Volumes as they appear on this host. */
+  volumes(): readonly FollowedVolume[] {
+    return [...this.#volumes.values()];
+  }
+
+  /** Stops following. What is attached stays so, for the next agent. */
+  async leave(): Promise<void> {
+    this.#stopping.abort();
+    this.#wake.resolve();
+    await this.#ended;
+    await this.#saving;
+    await this.#unlock();
+  }
+
+  async #begin(): Promise<void> {
+    const { bundle, stateDirectory, volumes: asked } = this.#options;
+    const known = (await readAgentState(stateDirectory)).volumes;
+    for (const volume of known) this.#volumes.set(volume.volumeId, volume);
+    const wanted = (): readonly string[] => [
+      ...new Set([...asked, ...[...this.#volumes.values()].map(({ volumeId }) => volumeId)]),
+    ];
+    const { signal } = this.#stopping;
+    const asking = bundle.sites.map((site) =>
+      keepAsking(site, wanted, (words) => this.#hear(words), signal),
+    );
+    this.#ended = Promise.all(asking);
+    try {
+      for (const one of asked) await this.#attach(one);
+    } catch (reason) {
+      const before = new Set(known.map(({ volumeId }) => volumeId));
+      const made = [...this.#volumes.values()].filter(({ volumeId }) => !before.has(volumeId));
+      for (const volume of made) await this.#forget(volume);
+      throw reason;
+    }
+    this.#ended = Promise.all([...asking, this.#follow()]);
+  }
+
+  #hear(words: SiteWords): void {
+    this.#words.set(words.site.id, words);
+    this.#wake.resolve();
+  }
+
+  /** A volume that is not attached yet, or whose bridge is gone: whatever there is now is taken. */
+  async #attach(asked: string): Promise<void> {
+    const already = [...this.#volumes.values()].find(
+      ({ name, volumeId }) => name === asked || volumeId === asked,
+    );
+    if (already !== undefined && (already.closed || (await this.#isBridged(already)))) return;
+    const { word, standing } = await this.#firstWord(asked);
+    const { directory, appearance } = this.#options;
+    const path = join(absolute(directory), word.name);
+    const { volumeId, name, sizeBytes, history } = word;
+    if (already !== undefined) await this.#end(already);
+    const volume = { volumeId, name, sizeBytes, history: history.id, path, appearance };
+    await this.#open(volume, standing);
+  }
+
+  async #firstWord(
+    asked: string,
+  ): Promise<{ readonly word: KnownWord; readonly standing: OpenStanding }> {
+    const deadline = performance.now() + FIRST_WORD_LIMIT_MS;
+    for (;;) {
+      const standing = standingOf(undefined, this.#wordsOn(asked));
+      if (standing.kind === 'open') return { word: standing.word, standing };
+      const isAnswered = this.#words.size === this.#options.bundle.sites.length;
+      const isOver = performance.now() > deadline;
+      const isFinal = standing.kind === 'waiting' && final.has(standing.why) && isAnswered;
+      if (isOver || isFinal) throw this.#refusal(asked, standing);
+      await this.#woken();
+    }
+  }
+
+  #refusal(asked: string, standing: Standing): BridgeRefused {
+    const { host } = this.#options.bundle;
+    const why = standing.kind === 'waiting' ? standing.why : 'not_served';
+    const troubles = [...this.#words.values()].flatMap(({ site, trouble }) =>
+      trouble === undefined ? [] : [`${site.name}: ${trouble}`],
+    );
+    const sentences = {
+      no_site_answers: `No site answers. ${troubles.join('; ')}`,
+      unknown: `No site that answers has a volume '${asked}'. ${troubles.join('; ')}`.trim(),
+      not_mapped: `Volume '${asked}' is not mapped to host ${host}.`,
+      holder_silent: `The site that holds '${asked}' does not answer. ${troubles.join('; ')}`,
+      not_served: `No site serves '${asked}' now. Look at its group, and try again.`,
+    };
+    return new BridgeRefused('not_followed', sentences[why].trim());
+  }
+
+  /** Durable before the host can see anything of it. */
+  async #open(volume: FollowedVolume, { serves, siteId }: OpenStanding): Promise<void> {
+    await this.#keep(volume);
+    try {
+      await this.#lead([{ ...volume, serves, siteId }]);
+      await startFollowedBridge(this.#bridgeOf(volume));
+    } catch (reason) {
+      await this.#forget(volume);
+      throw reason;
+    }
+  }
+
+  async #follow(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      try {
+        await this.#reconcile();
+      } catch (reason) {
+        // Tried again: the site may have moved on between its word and our call.
+        this.#tellTrouble(reason);
+      }
+      await this.#woken();
+    }
+  }
+
+  async #reconcile(): Promise<void> {
+    await this.#acceptWhatWasAccepted();
+    const wanted: (FollowedVolume & Target)[] = [];
+    for (const volume of this.#volumes.values()) {
+      const standing = standingOf(volume.history, this.#wordsOn(volume.volumeId));
+      if (volume.closed !== undefined || standing.kind === 'broken') {
+        await this.#close(volume, standing);
+      } else if (standing.kind === 'open') {
+        const { serves, siteId } = standing;
+        if (await this.#needsLine(volume, standing)) wanted.push({ ...volume, serves, siteId });
+        else this.#tellOpen(volume, standing);
+      } else {
+        // Its requests are done with or sent again. A site that is only silent may still answer them.
+        if (standing.why === 'not_served') this.#stale.add(volume.volumeId);
+        this.#tell(volume, { state: 'waiting', why: sayWaiting[standing.why] });
+      }
+    }
+    for (const group of Map.groupBy(wanted, destinationOf).values()) await this.#lead(group);
+    await this.#lines.endUnused();
+  }
+
+  async #needsLine(volume: Followed, { serves, siteId }: OpenStanding): Promise<boolean> {
+    if (this.#stale.has(volume.volumeId)) return true;
+    if ((await this.#lines.running(volume.volumeId)) === undefined) return true;
+    if (volume.lineTo !== undefined) return volume.lineTo !== destinationOf({ serves, siteId });
+    // Left by an earlier agent, who may have missed a move.
+    return true;
+  }
+
+  /** Brings volumes that are served at one place there, over one line. */
+  async #lead(volumes: readonly (FollowedVolume & Target)[]): Promise<void> {
+    const [first] = volumes;
+    const site = this.#options.bundle.sites.find(({ id }) => id === first?.siteId);
+    if (first === undefined || site === undefined) return;
+    const { credentialsDirectory } = site;
+    const { patienceSeconds } = this.#options;
+    const line = await this.#lines.start({
+      volumes,
+      credentialsDirectory: absolute(credentialsDirectory),
+      patienceSeconds,
+    });
+    for (const { serves, siteId, ...volume } of volumes) {
+      await this.#lines.use(volume.volumeId, line);
+      this.#stale.delete(volume.volumeId);
+      this.#volumes.set(volume.volumeId, { ...volume, lineTo: destinationOf({ serves, siteId }) });
+    }
+    await this.#lines.endUnused();
+    for (const { volumeId } of volumes) {
+      const standing = standingOf(undefined, this.#wordsOn(volumeId));
+      const volume = this.#volumes.get(volumeId);
+      if (volume !== undefined && standing.kind === 'open') this.#tellOpen(volume, standing);
+    }
+  }
+
+  /** The record first: an agent that starts now would else open it again. */
+  async #close(volume: Followed, standing: Standing): Promise<void> {
+    const word = standing.kind === 'waiting' ? undefined : standing.word;
+    const named = word && acceptance(word);
+    const before = volume.closed;
+    const closed = {
+      since: before?.since ?? new Date().toISOString(),
+      ...((named ?? before?.acceptance) && { acceptance: named ?? before?.acceptance ?? '' }),
+    };
+    const isNews = before === undefined || before.acceptance !== closed.acceptance;
+    if (isNews) await this.#keep({ ...volume, closed });
+    if (volume.lineTo !== WALL) {
+      const wall: Line = await this.#lines.startWall([volume]);
+      await this.#lines.use(volume.volumeId, wall);
+      this.#volumes.set(volume.volumeId, { ...volume, closed, lineTo: WALL });
+    }
+    const now = this.#volumes.get(volume.volumeId) ?? volume;
+    this.#tell(now, { state: 'closed', why: BROKEN, ...closed });
+  }
+
+  /** What had it open is parted from it: it would go on with what it remembers. */
+  async #acceptWhatWasAccepted(): Promise<void> {
+    const closed = [...this.#volumes.values()].filter((v) => v.closed !== undefined);
+    if (closed.length === 0) return;
+    const accepted = await takeAcceptance(this.#options.stateDirectory);
+    if (accepted === undefined) return;
+    for (const volume of closed) {
+      const standing = standingOf(undefined, this.#wordsOn(volume.volumeId));
+      if (standing.kind !== 'open' || acceptance(standing.word) !== accepted) continue;
+      const { volumeId, name, path, appearance } = volume;
+      await this.#end(volume);
+      const { sizeBytes, history } = standing.word;
+      const fresh = { volumeId, name, sizeBytes, history: history.id, path, appearance };
+      await this.#open(fresh, standing);
+    }
+  }
+
+  #tellOpen(volume: Followed, { siteId, word }: OpenStanding): void {
+    const site = this.#options.bundle.sites.find(({ id }) => id === siteId)?.name ?? siteId;
+    this.#tell(volume, { state: 'open', site, epoch: word.epoch });
+  }
+
+  #tellTrouble(reason: unknown): void {
+    const why = reason instanceof Error ? reason.message : String(reason);
+    for (const volume of this.#volumes.values()) {
+      if (volume.status?.state !== 'open') this.#tell(volume, { state: 'waiting', why });
+    }
+  }
+
+  #tell(
+    { volumeId, name, path }: Followed,
+    told: Omit<VolumeStatus, 'volumeId' | 'name' | 'path'>,
+  ): void {
+    const volume = this.#volumes.get(volumeId);
+    const status = { volumeId, name, path, ...told };
+    if (volume === undefined || JSON.stringify(volume.status) === JSON.stringify(status)) return;
+    this.#volumes.set(volumeId, { ...volume, status });
+    this.#options.onChange(status);
+    const all = [...this.#volumes.values()].flatMap((one) => one.status ?? []);
+    const { stateDirectory } = this.#options;
+    this.#saving = this.#saving.then(() => writeStatus(stateDirectory, all));
+  }
+
+  #wordsOn(asked: string): ReadonlyMap<string, Word> {
+    const entries = [...this.#words].map(([id, { words }]): [string, Word] => [
+      id,
+      wordOn(words, asked),
+    ]);
+    return new Map(entries);
+  }
+
+  async #isBridged(volume: FollowedVolume): Promise<boolean> {
+    return (await runningDaemon(this.#bridgeOf(volume).pidFile)) !== undefined;
+  }
+
+  #bridgeOf({ volumeId, name, path, appearance }: FollowedVolume): FollowedBridge {
+    const { stateDirectory, patienceSeconds } = this.#options;
+    return {
+      ...{ volumeId, name, path, appearance, patienceSeconds },
+      linePath: this.#lines.linkOf(volumeId),
+      pidFile: bridgePidFile(stateDirectory, volumeId),
+    };
+  }
+
+  async #end(volume: FollowedVolume): Promise<void> {
+    await endFollowedBridge(this.#bridgeOf(volume));
+    await this.#lines.drop(volume.volumeId);
+  }
+
+  async #keep(volume: Followed): Promise<void> {
+    this.#volumes.set(volume.volumeId, volume);
+    await this.#save();
+  }
+
+  async #forget(volume: FollowedVolume): Promise<void> {
+    await this.#end(volume);
+    await this.#lines.endUnused();
+    this.#volumes.delete(volume.volumeId);
+    await this.#save();
+  }
+
+  #save(): Promise<void> {
+    const volumes = [...this.#volumes.values()].map(
+      ({ lineTo: _lineTo, status: _status, ...volume }) => volume,
+    );
+    return writeAgentState(this.#options.stateDirectory, { version: 1, volumes });
+  }
+
+  /** Something was heard, or some time has passed. */
+  async #woken(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, LOOK_AGAIN_MS);
+    await Promise.race([this.#wake.promise, promise]);
+    clearTimeout(timer);
+    this.#wake = Promise.withResolvers<void>();
+  }
+}
+
+type OpenStanding = Standing & { readonly kind: 'open' };
+
+interface Target {
+  readonly serves: Serving;
+  readonly siteId: string;
+}
+
+/** Waiting does not mend these. */
+const final: ReadonlySet<string> = new Set<Waiting>(['unknown', 'not_mapped']);
+
+/** In place of where a line goes to. */
+const WALL = 'nowhere';
+
+const BROKEN =
+  'a failover took the group to a point that may lack what was written here, so all requests fail';
+
+const sayWaiting = {
+  no_site_answers: 'no site answers',
+  unknown: 'no site that answers has it',
+  not_mapped: 'it is not mapped to this host any more',
+  holder_silent: 'the site that holds it does not answer',
+  not_served: 'no site serves it now',
+} as const;
+
+/** Also where it was asked for by its other name. */
+function wordOn(words: SiteWords['words'], asked: string): Word {
+  const isMeant = (word: Word): boolean =>
+    word.found === 'here' && (word.volumeId === asked || word.name === asked);
+  return words.get(asked) ?? [...words.values()].find(isMeant) ?? { found: 'silent' };
+}
+
+/** Volumes with the same one share a line. */
+function destinationOf({ serves, siteId }: Target): string {
+  const { host, port, instance, exportName } = serves;
+  const [, history = ''] = exportName.split('@');
+  return [siteId, host, port, instance, history].join(' ');
+}
