@@ -24,6 +24,8 @@ export interface ComparisonEngine {
    * and writes the ranges that differ. Returns when every byte is there (not yet flushed: that is
    * the destination's `completePoint`). `cancelSend` ends it, `limitSend` changes its limit.
    *
+   * Its progress counts what is compared, not what is sent.
+   *
    * When the link fails the call throws; a repeat goes on after the ranges that are there, if the
    * target is still the same instance, and else begins again and says so in `restarted`. A repeat
    * after the end returns the first result.

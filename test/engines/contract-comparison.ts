@@ -36,7 +36,7 @@ interface Diverged extends TestGroup {
 }
 
 /** Both sites have the group with points of their own; three ranges of `data` differ. */
-export async function diverged({ a, b }: ContractSites): Promise<Diverged> {
+async function diverged({ a, b }: ContractSites): Promise<Diverged> {
   const group = await servedGroup(a);
   const { groupId, served } = group;
   const numbers = Array.from({ length: 20 }, (_, n) => n * BLOCKS_PER_MIB);
@@ -56,7 +56,7 @@ export async function diverged({ a, b }: ContractSites): Promise<Diverged> {
 }
 
 /** Opens a place on the destination's newest point. @returns how to send what differs to it */
-export async function difference(
+async function difference(
   { a, b }: ContractSites,
   { groupId, volumes, there, here }: Diverged,
   more: Partial<SendDifference> = {},
@@ -217,17 +217,18 @@ export function comparisonContract(both: BothSites): void {
   });
 }
 
-/** Waits at the first range that differs, so that something can happen in the middle. */
-export function startComparison(
+/** So slow that something can happen between the first range that differs and the second. */
+function startComparison(
   { engine }: ContractSite,
   request: SendDifference,
   signal: AbortSignal = watch.signal,
 ): { readonly reached: Promise<void>; readonly ended: Promise<unknown> } {
   const { promise: reached, resolve } = Promise.withResolvers<void>();
   const onProgress: SendWatch['onProgress'] = ({ sentBytes }) => {
-    if (sentBytes >= 6 * MIB) resolve();
+    if (sentBytes >= 6 * MIB && sentBytes < 9 * MIB) resolve();
   };
-  const sending = engine.sendDifference(request, { onProgress, signal });
+  const slow = { ...request, bytesPerSecond: MIB / 8 };
+  const sending = engine.sendDifference(slow, { onProgress, signal });
   const ended = sending.then(
     () => new Error('it was over too soon'),
     (cause: unknown) => cause,

@@ -20,6 +20,8 @@ import type { TestSite, TestSites } from './test-sites.ts';
 
 /** Slow enough to do something in the middle, fast enough to see the end. */
 const SLOW_BYTES_PER_SECOND = 4 * 1024 * 1024;
+/** So slow that a test would not wait for the end. */
+const VERY_SLOW = 256 * 1024;
 const BLOCKS = 1500;
 const ALL_BYTES = BLOCKS * BLOCK_BYTES;
 
@@ -233,6 +235,40 @@ test('the limit on a send is kept', async () => {
   const seconds = (performance.now() - before) / 1000;
   assert.ok(ALL_BYTES / seconds < SLOW_BYTES_PER_SECOND * 1.3, `${ALL_BYTES / seconds} bytes/s`);
   await assertDelivered(both(), request);
+});
+
+test('the limit of a send changes while it runs', async () => {
+  const { a } = both();
+  const { groupId, request } = await startedSend(both());
+  const { reached, ended } = sendSlowly(a, { ...request, bytesPerSecond: VERY_SLOW });
+  await reached;
+  const before = performance.now();
+
+  await a.engine.limitSend(groupId, undefined);
+
+  const result = await ended;
+  assert.ok(result.status === 'fulfilled', String(result.status === 'rejected' && result.reason));
+  const seconds = (performance.now() - before) / 1000;
+  assert.ok(seconds < ALL_BYTES / VERY_SLOW / 2, `${seconds} s`);
+  await assertDelivered(both(), request);
+});
+
+test('two groups share the limit of a link, and both go on when it is lifted', async () => {
+  const { a, b } = both();
+  const requests = [(await startedSend(both())).request, (await startedSend(both())).request];
+  await a.engine.limitLink(b.siteId, VERY_SLOW);
+  const begun = performance.now();
+  const sends = requests.map((request) => sendSlowly(a, fast(request)));
+  await Promise.all(sends.map(({ reached }) => reached));
+  const seconds = (performance.now() - begun) / 1000;
+
+  await a.engine.limitLink(b.siteId, undefined);
+
+  const sentBytes = (2 * ALL_BYTES) / 6;
+  // A throttle lets some through at once.
+  assert.ok(sentBytes / seconds < VERY_SLOW * 1.5, `${sentBytes} bytes in ${seconds} s`);
+  for (const { ended } of sends) assert.equal((await ended).status, 'fulfilled');
+  for (const request of requests) await assertDelivered(both(), request);
 });
 
 test('hosts, seals and fences go on beside a send', async () => {

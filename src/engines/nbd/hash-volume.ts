@@ -1,9 +1,9 @@
 import { createHash, subtle } from 'node:crypto';
 import type { NbdConnection } from './connection.ts';
-import type { Extent } from './protocol.ts';
+import { unitsOf } from './allocation.ts';
+import type { Unit } from './allocation.ts';
 
 export const HASH_BLOCK_BYTES = 4 * 1024 * 1024;
-const STATUS_WINDOW_BYTES = 1024 * 1024 * 1024;
 const PARALLEL_READS = 8;
 
 export interface HashProgress {
@@ -26,12 +26,6 @@ export interface VolumeHash {
   readonly readBytes: number;
 }
 
-interface Block {
-  readonly offset: number;
-  readonly lengthBytes: number;
-  readonly zero: boolean;
-}
-
 /**
  * Hashes an export's whole content: the SHA-256 over the concatenated SHA-256 (32 bytes each) of
  * every 4 MiB block, in order, the last block as short as the export ends. Equal content gives
@@ -47,7 +41,7 @@ export async function hashVolume(
   const { sizeBytes } = connection.info;
   const root = createHash('sha256');
   const zeroes = new ZeroDigests();
-  const window: { readonly block: Block; readonly digest: Promise<Uint8Array> }[] = [];
+  const window: { readonly block: Unit; readonly digest: Promise<Uint8Array> }[] = [];
   let readBytes = 0;
 
   const takeOldest = async (): Promise<void> => {
@@ -60,7 +54,7 @@ export async function hashVolume(
   };
 
   try {
-    for await (const block of blocksOf(connection)) {
+    for await (const block of unitsOf(connection, { unitBytes: HASH_BLOCK_BYTES })) {
       const digest = block.zero ? zeroes.of(block.lengthBytes) : digestOf(connection, block);
       window.push({ block, digest });
       // Its rejection is met when its turn comes, which may be later than when it happens.
@@ -74,7 +68,7 @@ export async function hashVolume(
   return { sha256: root.digest('hex'), sizeBytes, readBytes };
 }
 
-async function digestOf(connection: NbdConnection, block: Block): Promise<Uint8Array> {
+async function digestOf(connection: NbdConnection, block: Unit): Promise<Uint8Array> {
   return sha256(await connection.read(block.offset, block.lengthBytes));
 }
 
@@ -92,37 +86,4 @@ class ZeroDigests {
     this.#known.set(lengthBytes, known);
     return known;
   }
-}
-
-/** Walks the allocation map, and tells of each block whether all of it is known to be zeroes. */
-async function* blocksOf(connection: NbdConnection): AsyncGenerator<Block> {
-  const { sizeBytes, blockStatusOffered } = connection.info;
-  const extents = extentsOf(connection);
-  let knownTo = blockStatusOffered ? 0 : sizeBytes;
-  let endsInData = !blockStatusOffered;
-  for (let offset = 0; offset < sizeBytes; offset += HASH_BLOCK_BYTES) {
-    const end = Math.min(offset + HASH_BLOCK_BYTES, sizeBytes);
-    let zero = !endsInData || knownTo <= offset;
-    while (knownTo < end) {
-      const { value: extent } = await extents.next();
-      if (!extent) throw new Error(`block status ended at ${knownTo} of ${sizeBytes} bytes`);
-      knownTo = extent.offset + extent.lengthBytes;
-      endsInData = !extent.zero;
-      zero &&= extent.zero;
-    }
-    yield { offset, lengthBytes: end - offset, zero };
-  }
-}
-
-async function* extentsOf(connection: NbdConnection): AsyncGenerator<Extent, undefined> {
-  const { sizeBytes } = connection.info;
-  let knownTo = 0;
-  while (knownTo < sizeBytes) {
-    const asked = Math.min(STATUS_WINDOW_BYTES, sizeBytes - knownTo);
-    for (const extent of await connection.blockStatus(knownTo, asked)) {
-      knownTo = extent.offset + extent.lengthBytes;
-      yield extent;
-    }
-  }
-  return undefined;
 }

@@ -26,7 +26,10 @@ import { PortBook } from './ports.ts';
 import { promote } from './promote.ts';
 import { abandonPoint, completePoint, receivePoint } from './receive.ts';
 import { sealPoint } from './seal.ts';
-import { cancelSend, sendPoint } from './send.ts';
+import { digestRanges } from './digest-ranges.ts';
+import { sendDifference } from './send-difference.ts';
+import { SendLimits } from './send-limits.ts';
+import { cancelSend, limitSend, sendPoint } from './send.ts';
 import { fence, serve } from './serve.ts';
 import { dropStandby, keepStandby, openStandby } from './standby.ts';
 import { createVolume, deleteVolume, resizeVolume } from './volumes.ts';
@@ -44,6 +47,7 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
   const site: Site = {
     options,
     ports: new PortBook(options.records, options.ports ?? DEFAULT_PORTS),
+    limits: new SendLimits(),
     io: () => (io ??= probeIo(options.dataDirectory, options.log)),
   };
   let isClosed = false;
@@ -69,8 +73,8 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
     receivePoint: (request) => told(receivePoint(group(request.groupId), request)),
     completePoint: (id, pointId) => told(completePoint(group(id), pointId)),
     abandonPoint: (id) => told(abandonPoint(group(id))),
-    limitSend: () => unsupported('limiting a send'),
-    limitLink: () => unsupported('limiting a link'),
+    limitSend: (id, bytesPerSecond) => told(limitSend(group(id), bytesPerSecond)),
+    limitLink: (peerId, bytesPerSecond) => told(site.limits.changeLink(peerId, bytesPerSecond)),
     promote: (id, pointId, volumeIds) => told(promote(group(id), pointId, volumeIds)),
     openStandby: (request) => told(openStandby(group(request.groupId), request)),
     dropStandby: (id) => told(dropStandby(group(id))),
@@ -86,8 +90,9 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
     discardCopy: (id, copyId) => told(discardCopy(group(id), copyId)),
     keepCopy: (id, copyId, forkId) => told(keepCopy(group(id), copyId, forkId)),
     adoptFork: (request) => told(adoptFork(group(request.groupId), request)),
-    digestRanges: () => unsupported('comparison'),
-    sendDifference: () => unsupported('comparison'),
+    digestRanges: (request) => told(digestRanges(group(request.groupId), request)),
+    sendDifference: (request, watch) =>
+      told(sendDifference(group(request.groupId), request, watch), watch.signal),
     forgetPoints: (id, pointIds, limit) => told(forgetPoints(group(id), pointIds, limit)),
     points: async (id) => (await group(id).record()).points.map(({ pointId }) => pointId),
     hashPoint: (id, pointId) => told(hashPoint(group(id), pointId)),
@@ -114,11 +119,6 @@ async function told<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
     if (isSaid || isBug || isAsked || !(cause instanceof Error)) throw cause;
     throw new Failure(cause.message, { cause });
   }
-}
-
-function unsupported(what: string): Promise<never> {
-  const why = 'this engine does not know how yet';
-  return Promise.reject(new Refusal({ code: 'unsupported', what, why }));
 }
 
 async function space(directory: string): Promise<Space> {

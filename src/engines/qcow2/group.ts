@@ -10,6 +10,7 @@ import type { ServerPort } from './nbd-server.ts';
 import type { LayerIo } from './nodes.ts';
 import type { Qcow2EngineOptions } from './options.ts';
 import type { PortBook } from './ports.ts';
+import type { SendLimits } from './send-limits.ts';
 import { EMPTY_RECORD, findPoint, parseRecord } from './record.ts';
 import type { GroupRecord, PointRecord } from './record.ts';
 
@@ -17,6 +18,7 @@ import type { GroupRecord, PointRecord } from './record.ts';
 export interface Site {
   readonly options: Qcow2EngineOptions;
   readonly ports: PortBook;
+  readonly limits: SendLimits;
   /** Probed once, at the first need. */
   io(): Promise<LayerIo>;
 }

@@ -28,9 +28,14 @@ export async function inspect(group: Group): Promise<GroupInspection> {
     Promise.all(record.forks.map((fork) => forkOf(group, fork))),
     Promise.all(record.copies.map((copy) => inspectCopy(group, copy))),
   ]);
+  // A comparison goes on in this process alone.
+  const comparing = group.working.has('send') ? record.comparing : undefined;
+  const comparingTo = comparing && { host: comparing.target.host, port: comparing.target.port };
   return {
     groupId: group.id,
     ...ofDaemon,
+    sending: ofDaemon.sending ?? comparing?.pointId,
+    sendingTo: ofDaemon.sendingTo ?? comparingTo,
     address: port === undefined ? undefined : { host: group.site.options.address, port },
     hasPresent: record.hasPresent,
     volumes,

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { LinkFailure } from '../../ports/engine.ts';
 import type { SendPoint } from '../../ports/engine.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { addNode, addObject } from '../qmp/commands.ts';
+import { addNode, addObject, tolerating } from '../qmp/commands.ts';
 import { QmpError, QmpTimeout } from '../qmp/errors.ts';
 import { queryObjects } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
@@ -26,16 +26,10 @@ const GRANULARITY_BYTES = 4096;
 /** A connection that breaks is tried again for this long before the copy pauses. */
 const RECONNECT_SECONDS = 2;
 
-/** Credentials and the limit, which all volumes share. A repeat changes the limit. */
+/** Credentials and the limit, which all volumes share. */
 export async function prepareLink(group: Group, qmp: QmpClient, request: SendPoint): Promise<void> {
   const objects = await queryObjects(qmp);
-  const limits = { 'bps-read': request.bytesPerSecond ?? 0 };
-  if (objects.includes(SEND_LIMIT)) {
-    const path = `/objects/${SEND_LIMIT}`;
-    await qmp.execute('qom-set', { path, property: 'limits', value: limits });
-  } else {
-    await addObject(qmp, 'throttle-group', SEND_LIMIT, { limits });
-  }
+  if (!objects.includes(SEND_LIMIT)) await addObject(qmp, 'throttle-group', SEND_LIMIT, {});
   if (objects.includes(SEND_TLS)) return;
   await addObject(qmp, 'tls-creds-x509', SEND_TLS, {
     dir: group.site.options.tls.peerDirectory(request.peerId),
@@ -44,6 +38,13 @@ export async function prepareLink(group: Group, qmp: QmpClient, request: SendPoi
     // The authority is the peer's, which did not issue the certificate beside it.
     'sanity-check': false,
   });
+}
+
+/** Changes the limit of a send that is prepared; does nothing when none is. */
+export async function setLimit(qmp: QmpClient, bytesPerSecond: number | undefined): Promise<void> {
+  const value = { 'bps-read': bytesPerSecond ?? 0 };
+  const path = `/objects/${SEND_LIMIT}`;
+  await tolerating(/not found/, () => qmp.execute('qom-set', { path, property: 'limits', value }));
 }
 
 export interface CopyContext {

@@ -19,7 +19,7 @@ import type { GroupRecord, Sending, Sent } from './record.ts';
 import { deleteSendNodes, dropSend, endSend, sendJobs } from './send-end.ts';
 import { SEND_JOB, planSend } from './send-plan.ts';
 import type { VolumeSend } from './send-plan.ts';
-import { prepareLink } from './send-copy.ts';
+import { prepareLink, setLimit } from './send-copy.ts';
 import { watchCopies } from './send-watch.ts';
 import { reachTarget } from './target-probe.ts';
 
@@ -42,9 +42,18 @@ export function sendPoint(group: Group, request: SendPoint, watch: SendWatch): P
       const begun = await group.alone(['merge'], () => begin(group, request, work));
       if ('sent' in begun) return begun.sent;
       await reachTarget(group, request, signal);
-      await prepareLink(group, begun.daemon.qmp, request);
-      const sentBytes = await watchCopies(begun, { ...watch, signal });
-      return await group.locked(() => finish(begun, sentBytes));
+      const { qmp } = begun.daemon;
+      await prepareLink(group, qmp, request);
+      const { peerId, bytesPerSecond: own } = request;
+      const apply = (limit: number | undefined): Promise<void> => setLimit(qmp, limit);
+      const limited = { groupId: group.id, peerId, own, apply };
+      await group.site.limits.enter(limited);
+      try {
+        const sentBytes = await watchCopies(begun, { ...watch, signal });
+        return await group.locked(() => finish(begun, sentBytes));
+      } finally {
+        await group.site.limits.leave(limited);
+      }
     } finally {
       group.end(work);
     }
@@ -157,4 +166,11 @@ export async function cancelSend(group: Group): Promise<void> {
     const { record, daemon } = await enter(group);
     await dropSend(group, record, daemon);
   });
+}
+
+export async function limitSend(group: Group, bytesPerSecond: number | undefined): Promise<void> {
+  if (await group.site.limits.changeOwn(group.id, bytesPerSecond)) return;
+  // One that goes on in the daemon while nobody waits for it.
+  const daemon = await group.findDaemon();
+  if (daemon) await setLimit(daemon.qmp, bytesPerSecond);
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { LinkFailure } from '../../ports/engine.ts';
 import type { SendPoint } from '../../ports/engine.ts';
 import { listExports } from '../nbd/connection.ts';
+import type { NbdTls } from '../nbd/target.ts';
 import type { Group } from './group.ts';
 
 const ANSWER_LIMIT_MS = 3_000;
@@ -18,25 +19,29 @@ export async function reachTarget(
   { peerId, target }: Pick<SendPoint, 'peerId' | 'target'>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const directory = group.site.options.tls.peerDirectory(peerId);
-  const [trusted, certificate, privateKey] = await Promise.all(
-    ['ca-cert.pem', 'client-cert.pem', 'client-key.pem'].map((file) =>
-      readFile(join(directory, file), 'utf8'),
-    ),
-  );
+  const tls = await linkTls(group, { peerId, target });
   signal?.throwIfAborted();
   try {
     await listExports({
       address: { host: target.host, port: target.port },
-      tls: {
-        serverName: target.tlsName,
-        trusted: trusted ?? '',
-        certificate: certificate ?? '',
-        privateKey: privateKey ?? '',
-      },
+      tls,
       connectTimeoutMs: ANSWER_LIMIT_MS,
     });
   } catch (cause) {
     throw new LinkFailure(cause instanceof Error ? cause.message : String(cause), { cause });
   }
+}
+
+/** How this process proves itself to the target's daemon, as the site. */
+export async function linkTls(
+  group: Group,
+  { peerId, target }: Pick<SendPoint, 'peerId' | 'target'>,
+): Promise<NbdTls> {
+  const directory = group.site.options.tls.peerDirectory(peerId);
+  const [trusted = '', certificate = '', privateKey = ''] = await Promise.all(
+    ['ca-cert.pem', 'client-cert.pem', 'client-key.pem'].map((file) =>
+      readFile(join(directory, file), 'utf8'),
+    ),
+  );
+  return { serverName: target.tlsName, trusted, certificate, privateKey };
 }
