@@ -57,7 +57,8 @@ function firstVolumeOf(errand: Errand, here: SiteId): string {
 
 function refuseEndOfPair({ groups }: BothSites, id: string): void {
   const volumes = groups.flatMap((group) => group.volumes);
-  const standIn = volumes.find((v) => v.id === id || v.standIn?.volumeId === id)?.standIn;
+  const ends = volumes.filter((v) => v.id === id || v.standIn?.volumeId === id);
+  const standIn = ends.find((v) => v.standIn !== undefined)?.standIn;
   if (standIn === undefined) return;
   refuse({ code: 'in_use', what: 'volume', id, by: `pair ${standIn.pairId}` });
 }

@@ -4,7 +4,7 @@ import type { GroupId, PairId, VolumeId } from '../domain/ids.ts';
 import { newId } from '../domain/ids.ts';
 import { Refusal } from '../domain/refusal.ts';
 import type { ReasonCode } from '../domain/refusal.ts';
-import type { StandIn } from '../domain/stand-in.ts';
+import type { NewStandIn } from '../domain/stand-in.ts';
 import type { Errand } from '../ports/errands.ts';
 import { memoryPair } from '../../test/support/memory-site.ts';
 import type { MemoryPair, MemorySite } from '../../test/support/memory-site.ts';
@@ -40,9 +40,8 @@ async function twoVolumes(pair: MemoryPair): Promise<readonly [VolumeId, VolumeI
   return [(await make('data', paris)) as VolumeId, (await make('data-dr', lyon)) as VolumeId];
 }
 
-function standIn({ paris, lyon }: MemoryPair, volumeId: VolumeId): StandIn {
-  const [siteId, homeId, pairId] = [lyon.id, paris.id, newId<PairId>()];
-  return { pairId, volumeId, siteId, homeId, name: '', description: '', createdAt: 1 };
+function standIn({ lyon }: MemoryPair, volumeId: VolumeId): NewStandIn {
+  return { pairId: newId<PairId>(), volumeId, siteId: lyon.id, name: '', description: '' };
 }
 
 /** Volumes `data` and `data-dr` paired, in group `orders`. */

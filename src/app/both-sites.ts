@@ -46,15 +46,18 @@ export async function showBothSites(ports: Deps): Promise<BothSites> {
   );
   const told = [own, ...theirs.filter((answer) => answer !== undefined)];
   const fresh = told.flatMap(({ groups }) => groups.map((group) => ({ group, isStale: false })));
-  const stale = known.map((group) => ({ group, isStale: group.ownership.holder !== here }));
   const silent = new Set<SiteId>(peers.filter((_, i) => theirs[i] === undefined).map((p) => p.id));
+  const before = known.filter(({ ownership, operation }) => {
+    // On its way from one site to the other a group is nobody's for a moment. What is at rest, and
+    // not held by the site that is said to hold it, is the copy of a group that is no more.
+    return ownership.holder === here || silent.has(ownership.holder) || operation !== undefined;
+  });
+  const stale = before.map((group) => ({ group, isStale: silent.has(group.ownership.holder) }));
   const best = new Map<GroupId, { readonly group: HeldGroup; readonly isStale: boolean }>();
   for (const seen of [...fresh, ...stale]) {
-    const before = best.get(seen.group.id);
-    // The copy of a group that its holder no longer has is nobody's.
-    if (before === undefined && seen.isStale && !silent.has(seen.group.ownership.holder)) continue;
-    const newer = before && seen.group.ownership.epoch > before.group.ownership.epoch;
-    if (before === undefined || newer) best.set(seen.group.id, seen);
+    const other = best.get(seen.group.id);
+    const isNewer = other && seen.group.ownership.epoch > other.group.ownership.epoch;
+    if (other === undefined || isNewer) best.set(seen.group.id, seen);
   }
   return {
     here,

@@ -60,6 +60,7 @@ async function describeSession(tx: Transaction, session: ReplicationSession): Pr
     peerId,
     state,
     stateSince,
+    dataCondition: session.sync?.condition.state,
     newestPointAt: point?.sealedAt,
     progressPercent: progress && percentOf(progress),
   };

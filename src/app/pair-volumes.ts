@@ -7,7 +7,7 @@ import type { PairId, VolumeId } from '../domain/ids.ts';
 import { requireHolder } from '../domain/ownership.ts';
 import { refuse } from '../domain/refusal.ts';
 import { checkStandIn } from '../domain/stand-in.ts';
-import type { Candidate, StandIn } from '../domain/stand-in.ts';
+import type { Candidate, NewStandIn } from '../domain/stand-in.ts';
 import type { Volume } from '../domain/volume.ts';
 import type { Transaction } from '../ports/store.ts';
 import { sessionOf } from '../sagas/offer.ts';
@@ -17,7 +17,7 @@ import type { BothSites } from './both-sites.ts';
 
 export interface PairVolumes {
   readonly volumeId: VolumeId;
-  readonly standIn: StandIn;
+  readonly standIn: NewStandIn;
 }
 
 /**
@@ -27,10 +27,10 @@ export interface PairVolumes {
  *   `peer_unreachable`
  */
 export async function pairVolumes(
-  ports: Pick<AppPorts, 'store' | 'peer' | 'here'>,
+  ports: Pick<AppPorts, 'store' | 'peer' | 'clock' | 'here'>,
   { volumeId, standIn }: PairVolumes,
 ): Promise<Volume> {
-  const { store, here } = ports;
+  const { store, clock, here } = ports;
   const view = await showBothSites(ports);
   const there = view.sites.find(({ id }) => id === standIn.siteId);
   if (there === undefined) return refuse({ code: 'not_found', what: 'peer', id: standIn.siteId });
@@ -42,7 +42,8 @@ export async function pairVolumes(
     const { groupId } = await tx.volumes.need(volumeId);
     requireHolder(groupId, (await tx.groups.need(groupId)).ownership, here);
     checkStandIn(await candidateHere(tx, volumeId), candidate);
-    return tx.volumes.change(volumeId, (v) => ({ ...v, standIn }));
+    const made = { ...standIn, homeId: here, createdAt: clock.now() };
+    return tx.volumes.change(volumeId, (v) => ({ ...v, standIn: made }));
   });
 }
 
@@ -106,7 +107,7 @@ async function candidateHere(tx: Transaction, volumeId: VolumeId): Promise<Candi
 }
 
 /** The stand-in as its own site describes it. */
-function candidateIn({ groups }: BothSites, { volumeId, siteId }: StandIn): Candidate {
+function candidateIn({ groups }: BothSites, { volumeId, siteId }: NewStandIn): Candidate {
   const volumes = groups.flatMap((group) => group.volumes.map((volume) => ({ group, volume })));
   const found = volumes.find(({ volume }) => volume.id === volumeId);
   if (found?.group.ownership.holder !== siteId) {

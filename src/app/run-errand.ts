@@ -4,6 +4,7 @@ import { Failure, Refusal, refuse } from '../domain/refusal.ts';
 import { isPaused, MIN_RPO_SECONDS } from '../domain/replication-session.ts';
 import type { Errand, ErrandAnswer, SentErrand } from '../ports/errands.ts';
 import { sessionOf } from '../sagas/offer.ts';
+import { protect } from '../sagas/protect.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 import { recordAudit } from './audit.ts';
 import { changeMembers, createGroupOf, deleteGroup, renameGroup } from './change-group.ts';
@@ -106,7 +107,13 @@ async function replicateGroup(
   ports: AppPorts,
   { groupId, peerId, by }: ReplicateGroup,
 ): Promise<ErrandAnswer> {
-  const session = await ports.store.read((tx) => sessionOf(tx, groupId));
+  const { session, operation } = await ports.store.read(async (tx) => {
+    const group = await tx.groups.need(groupId);
+    const running = group.operation && (await tx.sagas.get(group.operation));
+    return { session: await sessionOf(tx, groupId), operation: running };
+  });
+  // It begins already.
+  if (operation?.kind === protect.kind) return { jobId: operation.id };
   if (session === undefined) {
     const { jobId } = await protectGroup(ports, { groupId, peerId, rpoSeconds: MIN_RPO_SECONDS });
     return { jobId };

@@ -17,6 +17,9 @@ export interface StandIn {
   readonly createdAt: Instant;
 }
 
+/** Of a pair that is about to be made, at the volume's own site. */
+export type NewStandIn = Omit<StandIn, 'homeId' | 'createdAt'>;
+
 /** One of two volumes that are to be a pair, as its own site describes it. */
 export interface Candidate {
   readonly id: VolumeId;

@@ -5,14 +5,14 @@ import Fastify from 'fastify';
 import type { FastifyHttpsOptions, FastifyInstance } from 'fastify';
 import { createApp } from '../app/app.ts';
 import type { AppPorts } from '../app/app-ports.ts';
-import type { DialectOptions } from '../dialects/options.ts';
+import type { EvsOptions } from '../dialects/evs/options.ts';
 import { PATH as PEER_PATH } from '../peer/v1/messages.ts';
 import { peerServer } from '../peer/v1/server.ts';
 import type { supervisor } from '../reconcilers/supervisor.ts';
 import type { SiteConfig } from './config.ts';
 import { dialects } from './dialects.ts';
 import type { Dialect } from './dialects.ts';
-import { dialectNames } from './listeners.ts';
+import { dialectNames, dialectUrls } from './listeners.ts';
 import type { SiteIdentity } from './site-identity.ts';
 
 /** Above the largest message; each dialect has its own limit below. */
@@ -35,7 +35,8 @@ export async function listen(
   ports: AppPorts,
   dataPlanes: ReturnType<typeof supervisor>['dataPlanes'],
 ): Promise<{ readonly close: () => Promise<void> }> {
-  const options: DialectOptions = { app: createApp(ports), log: ports.log };
+  const urls = dialectUrls({ address, ports: at });
+  const options: EvsOptions = { app: createApp(ports), log: ports.log, urls };
   const listeners: readonly Listener[] = [
     ...(await Promise.all(
       dialectNames.map(async (name): Promise<Listener> => {

@@ -4,6 +4,8 @@
 const dialectListeners = {
   native: { port: 8443, path: '/api/v1' },
   nimble: { port: 5392, path: '/v1' },
+  evs: { port: 8776, path: '' },
+  identity: { port: 5000, path: '/v3' },
 } as const;
 
 export type DialectName = keyof typeof dialectListeners;

@@ -1,6 +1,7 @@
 /** What two paired sites for trying out look like on disk: `<dir>/pair.json` and a folder a site. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { PROJECT_ID } from '../dialects/evs/ids.ts';
 import { configFile, readConfig } from './config.ts';
 import type { SiteConfig } from './config.ts';
 import { DEFAULT_LISTENERS, dialectUrls, offsetPorts } from './listeners.ts';
@@ -29,6 +30,8 @@ export interface PairedSite extends Readonly<Record<DialectName, string>> {
   readonly username: string;
   readonly password: string;
   readonly caFile: string;
+  /** The project of the OpenStack dialect. */
+  readonly projectId: string;
 }
 
 export const SITE_NAMES = ['paris', 'lyon'] as const;
@@ -83,6 +86,7 @@ export function planPair(
     password,
     caFile: join(config.dataDirectory, 'pki', 'site', 'ca-cert.pem'),
     ...dialectUrls(config),
+    projectId: PROJECT_ID,
   }));
   const files = configs.map((c) => [siteConfigFile(root, c.name), configFile(c)] as const);
   return { pair: { dir: root, sites }, files };

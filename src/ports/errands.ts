@@ -8,9 +8,10 @@ import type {
   SiteId,
   VolumeId,
 } from '../domain/ids.ts';
+import type { DataConditionState } from '../domain/data-condition.ts';
 import type { Ownership } from '../domain/ownership.ts';
 import type { SessionState } from '../domain/replication-session.ts';
-import type { StandIn } from '../domain/stand-in.ts';
+import type { NewStandIn, StandIn } from '../domain/stand-in.ts';
 
 /** Everything that a site holds: about these groups its word is the one that counts. */
 export interface Holdings {
@@ -47,6 +48,8 @@ export interface HeldSession {
   readonly peerId: SiteId;
   readonly state: SessionState;
   readonly stateSince: Instant;
+  /** Of a synchronous session. */
+  readonly dataCondition: DataConditionState | undefined;
   /** When the newest point was sealed that both sites have complete. */
   readonly newestPointAt: Instant | undefined;
   /** Of the running cycle, 0 to 100. */
@@ -57,7 +60,7 @@ export interface HeldSession {
 export type Errand =
   | { readonly verb: 'create_volume'; readonly name: string; readonly sizeBytes: number }
   | { readonly verb: 'delete_volume'; readonly volumeId: VolumeId }
-  | { readonly verb: 'pair_volumes'; readonly volumeId: VolumeId; readonly standIn: StandIn }
+  | { readonly verb: 'pair_volumes'; readonly volumeId: VolumeId; readonly standIn: NewStandIn }
   | { readonly verb: 'part_volumes'; readonly volumeId: VolumeId; readonly pairId: PairId }
   | {
       readonly verb: 'create_group';

@@ -37,15 +37,8 @@ const Beat = closed({ siteId: Id, at: Instant, groups: Type.Array(GroupBeat) });
 /** What people say about a thing. */
 const Words = Type.String({ maxLength: 1024 });
 
-const StandIn = closed({
-  pairId: Id,
-  volumeId: Id,
-  siteId: Id,
-  homeId: Id,
-  name: Words,
-  description: Words,
-  createdAt: Instant,
-});
+const newStandIn = { pairId: Id, volumeId: Id, siteId: Id, name: Words, description: Words };
+const StandIn = closed({ ...newStandIn, homeId: Id, createdAt: Instant });
 
 const OfferedVolume = closed({
   id: Id,
@@ -134,6 +127,7 @@ const HeldGroup = closed({
       peerId: Id,
       state: Type.String(),
       stateSince: Instant,
+      dataCondition: Type.Optional(Type.Enum(['catching_up', 'in_sync', 'fractured'])),
       newestPointAt: Type.Optional(Instant),
       progressPercent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
     }),
@@ -148,7 +142,7 @@ const Ids = Type.Array(Id, { maxItems: 256 });
 const Errand = Type.Union([
   closed({ verb: Type.Literal('create_volume'), name: Name, sizeBytes: Bytes }),
   closed({ verb: Type.Literal('delete_volume'), volumeId: Id }),
-  closed({ verb: Type.Literal('pair_volumes'), volumeId: Id, standIn: StandIn }),
+  closed({ verb: Type.Literal('pair_volumes'), volumeId: Id, standIn: closed(newStandIn) }),
   closed({ verb: Type.Literal('part_volumes'), volumeId: Id, pairId: Id }),
   closed({ verb: Type.Literal('create_group'), name: Name, description: Words, volumeIds: Ids }),
   closed({
