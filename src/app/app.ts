@@ -142,6 +142,7 @@ export function createApp(ports: AppPorts) {
     showGroup: (id: GroupId) => views.showGroup(ports, id),
     inspectGroup: (id: GroupId) => views.inspectGroup(ports, id),
     listPoints: (id: GroupId) => views.listPoints(ports, id),
+    listAllPoints: () => views.listAllPoints(ports),
     hashPoint: (r: { groupId: GroupId; pointId: PointId }) => hashPoint(ports, r),
 
     createHost: (r: { name: string }) => createHost(ports, r),

@@ -37,8 +37,11 @@ export function createPolicy(
   });
 }
 
-export interface ChangePolicy extends Partial<CreatePolicy> {
+export interface ChangePolicy {
   readonly policyId: PolicyId;
+  readonly name?: string | undefined;
+  readonly description?: string | undefined;
+  readonly ruleId?: RuleId | undefined;
 }
 
 /**

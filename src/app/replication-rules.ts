@@ -52,9 +52,13 @@ export function createRule(
   });
 }
 
-export interface ChangeRule extends Partial<Omit<CreateRule, 'name'>> {
+export interface ChangeRule {
   readonly ruleId: RuleId;
   readonly name?: string | undefined;
+  readonly peerId?: SiteId | undefined;
+  readonly rpoSeconds?: number | undefined;
+  readonly alertThresholdMinutes?: number | undefined;
+  readonly retainedPoints?: number | undefined;
 }
 
 /**

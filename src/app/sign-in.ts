@@ -42,6 +42,8 @@ export interface SignIn {
 /** A token as it may be shown: without anything that opens the API. */
 export interface SignInView extends Omit<Token, 'id' | 'userId'> {
   readonly userName: string;
+  /** Until it ends. */
+  readonly secondsLeft: number;
 }
 
 type Deps = Pick<AppPorts, 'store' | 'clock'>;
@@ -132,9 +134,14 @@ export function listSignIns(
 ): Promise<readonly SignInView[]> {
   return store.read(async (tx) => {
     const users = new Map((await tx.users.all()).map((u) => [u.id, u.name]));
+    const now = clock.now();
     return (await tx.tokens.all())
-      .filter((t) => t.expiresAt > clock.now())
-      .map(({ id: _hash, userId, ...shown }) => ({ ...shown, userName: users.get(userId) ?? '' }))
+      .filter((t) => t.expiresAt > now)
+      .map(({ id: _hash, userId, ...shown }) => ({
+        ...shown,
+        userName: users.get(userId) ?? '',
+        secondsLeft: Math.floor((shown.expiresAt - now) / 1000),
+      }))
       .filter((t) => may(caller.role, 'administer') || t.userName === caller.name);
   });
 }

@@ -21,6 +21,8 @@ import { testOf } from './failover-test.ts';
 type Deps = Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here'>;
 
 export interface SiteView extends Site {
+  /** By this site's clock. */
+  readonly now: Instant;
   readonly space: Space;
 }
 
@@ -68,10 +70,10 @@ export interface PeerView extends Peer {
   readonly sessions: number;
 }
 
-export async function showSite({ store, engine }: Deps): Promise<SiteView> {
+export async function showSite({ store, engine, clock }: Deps): Promise<SiteView> {
   const [site] = await store.read((tx) => tx.site.all());
   if (site === undefined) throw new Error('the store has no site');
-  return { ...site, space: await engine.space() };
+  return { ...site, now: clock.now(), space: await engine.space() };
 }
 
 export function listVolumes({ store, clock, here }: Deps): Promise<readonly VolumeView[]> {
@@ -114,6 +116,11 @@ export function listPoints(
     await tx.groups.need(groupId);
     return bySequence(await tx.points.where({ groupId })).filter((p) => !p.expiring);
   });
+}
+
+/** Of all groups, each group's oldest first. */
+export function listAllPoints({ store }: Pick<Deps, 'store'>): Promise<readonly RecoveryPoint[]> {
+  return store.read(async (tx) => bySequence(await tx.points.all()).filter((p) => !p.expiring));
 }
 
 export function listSessions({ store, clock }: Deps): Promise<readonly SessionView[]> {

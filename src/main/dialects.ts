@@ -9,6 +9,8 @@ import { nativeDialect } from '../dialects/native/native.ts';
 import { serverOptions as nativeServer } from '../dialects/native/server-options.ts';
 import { nimbleDialect } from '../dialects/nimble/nimble.ts';
 import { serverOptions as nimbleServer } from '../dialects/nimble/server-options.ts';
+import { powerstoreDialect } from '../dialects/powerstore/powerstore.ts';
+import { serverOptions as powerstoreServer } from '../dialects/powerstore/server-options.ts';
 import type { DialectName } from './listeners.ts';
 
 export interface Dialect {
@@ -22,6 +24,7 @@ export interface Dialect {
 
 export const dialects: { readonly [N in DialectName]: Dialect } = {
   native: { server: nativeServer, scope: nativeDialect, prefix: '/api/v1' },
+  powerstore: { server: powerstoreServer, scope: powerstoreDialect, prefix: '' },
   nimble: { server: nimbleServer, scope: nimbleDialect, prefix: '' },
   evs: { server: evsServer, scope: evsDialect, prefix: '' },
   identity: { server: evsServer, scope: evsIdentity, prefix: '' },

@@ -3,6 +3,7 @@
 /** Each dialect has its own port: vendors' clients fix theirs, and the dialects' paths collide. */
 const dialectListeners = {
   native: { port: 8443, path: '/api/v1' },
+  powerstore: { port: 9443, path: '/api/rest' },
   nimble: { port: 5392, path: '/v1' },
   evs: { port: 8776, path: '' },
   identity: { port: 5000, path: '/v3' },

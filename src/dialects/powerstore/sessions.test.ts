@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { powerstorePair } from '../../../test/support/powerstore-api.ts';
+import type {
+  PowerStoreAnswer,
+  PowerStoreApi,
+  PowerStorePair,
+} from '../../../test/support/powerstore-api.ts';
+import { beatFor, meetPeer } from '../../app/meet-peer.ts';
+import { isId } from '../../domain/ids.ts';
+import type { GroupId } from '../../domain/ids.ts';
+
+const MIB = 1024 * 1024;
+
+interface World extends PowerStorePair {
+  readonly groupId: string;
+  readonly sessionId: string;
+  readonly policyId: string;
+  readonly ruleId: string;
+}
+
+/** Group `orders` of one volume, protected by policy `gold`, its first copy made. */
+async function protectedGroup(t: TestContext): Promise<World> {
+  const pair = await powerstorePair(t);
+  const { here, lyon } = pair;
+  const rule = { name: 'five', rpo: 'Five_Minutes', remote_system_id: 'name:lyon' };
+  const ruleId = await here.made('replication_rule', rule);
+  const policyId = await here.made('policy', {
+    name: 'gold',
+    replication_rule_ids: ['name:five'],
+    snapshot_rule_ids: null,
+  });
+  const groupId = await here.made('volume_group', { name: 'orders' });
+  await here.made('volume', { name: 'data', size: MIB, volume_group_id: groupId });
+  const assign = { protection_policy_id: policyId, description: '' };
+  assert.equal((await here.call('PATCH', `volume_group/${groupId}`, assign)).status, 204);
+  const { rows } = await here.call('GET', `replication_session?local_resource_id=eq.${groupId}`);
+  const sessionId = String(rows[0]?.['id']);
+  assert.ok(isId(sessionId));
+  assert.equal((await here.call('POST', `replication_session/${sessionId}/sync`)).status, 204);
+  await cycleEnded(here);
+  assert.ok((await lyon.app.listAllPoints()).length > 0);
+  return { ...pair, groupId, sessionId, policyId, ruleId };
+}
+
+async function cycleEnded({ site }: PowerStoreApi): Promise<void> {
+  for (const { id } of await site.app.listJobs({ kind: 'replicate' })) await site.ended(id);
+}
+
+const SHOWN = 'state,role,resource_type,local_resource_id,remote_system_id,replication_rule_id';
+
+async function sessionAt(api: PowerStoreApi, { sessionId }: World) {
+  const path = `replication_session/${sessionId}?select=${SHOWN}`;
+  const { status, body } = await api.call('GET', path);
+  assert.equal(status, 200);
+  return body;
+}
+
+function act(
+  api: PowerStoreApi,
+  { sessionId }: World,
+  action: string,
+  body?: unknown,
+): Promise<PowerStoreAnswer> {
+  return api.call('POST', `replication_session/${sessionId}/${action}`, body);
+}
+
+/** Everything that both sites know but who asked for what. */
+async function everything({ paris, lyon }: World): Promise<unknown> {
+  const of = ({ ports }: typeof paris) =>
+    ports.store.read(async (tx) => [
+      await tx.groups.all(),
+      await tx.volumes.all(),
+      await tx.sessions.all(),
+      await tx.points.all(),
+      await tx.policies.all(),
+      await tx.rules.all(),
+      (await tx.sagas.all()).length,
+    ]);
+  return [await of(paris), await of(lyon)];
+}
+
+async function refused(
+  world: World,
+  status: number,
+  asking: () => Promise<PowerStoreAnswer>,
+): Promise<PowerStoreAnswer> {
+  const before = await everything(world);
+  const answer = await asking();
+  assert.equal(answer.status, status, answer.sentence ?? '');
+  assert.match(String(answer.code), /^0x[0-9A-F]{12}$/);
+  assert.deepEqual(await everything(world), before, 'nothing has changed');
+  return answer;
+}
+
+/** Paris hears of what Lyon did, as with the next heartbeat. */
+async function hear({ paris, lyon, groupId }: World): Promise<void> {
+  const shared = [{ groupId: groupId as GroupId }];
+  const plane = { dataPlane: 'running', instance: undefined } as const;
+  await meetPeer(paris.ports, await beatFor(lyon.ports, paris.id, () => plane, shared));
+}
+
+test('a policy that is assigned makes one session, which each site shows from its side', async (t) => {
+  const world = await protectedGroup(t);
+  const { here, there, paris, lyon, groupId, ruleId } = world;
+
+  assert.deepEqual(await sessionAt(here, world), {
+    state: 'OK',
+    role: 'Source',
+    resource_type: 'volume_group',
+    local_resource_id: groupId,
+    remote_system_id: lyon.id,
+    replication_rule_id: ruleId,
+  });
+  const other = await sessionAt(there, world);
+  assert.equal(other['role'], 'Destination');
+  assert.equal(other['remote_system_id'], paris.id);
+  const { rows } = await there.call(
+    'GET',
+    'policy?select=name,is_replica,managed_by_l10n,replication_rules(rpo,is_replica)',
+  );
+  assert.deepEqual(rows, [
+    {
+      name: 'gold',
+      is_replica: true,
+      managed_by_l10n: 'Managed by Replication',
+      replication_rules: [{ rpo: 'Five_Minutes', is_replica: true }],
+    },
+  ]);
+});
+
+test('paused at either side it rests at both, and resumed it is what it was', async (t) => {
+  const world = await protectedGroup(t);
+  const { here, there } = world;
+
+  for (const [pauses, resumes] of [
+    [here, there],
+    [there, here],
+  ] as const) {
+    assert.equal((await act(pauses, world, 'pause')).status, 204);
+    assert.equal((await sessionAt(here, world))['state'], 'Paused');
+    assert.equal((await sessionAt(there, world))['state'], 'Paused');
+    await refused(world, 422, () => act(here, world, 'sync'));
+
+    assert.equal((await act(resumes, world, 'resume')).status, 204);
+    assert.equal((await sessionAt(here, world))['state'], 'OK');
+  }
+});
+
+test('paused while the other site is out of reach, it is paused here only and is not resumed', async (t) => {
+  const world = await protectedGroup(t);
+  const { here, there, paris, lyon } = world;
+  paris.trouble.down = true;
+  lyon.trouble.down = true;
+
+  assert.equal((await act(here, world, 'pause')).status, 204);
+  assert.equal((await sessionAt(here, world))['state'], 'Paused');
+  assert.equal((await sessionAt(there, world))['state'], 'OK');
+
+  paris.trouble.down = false;
+  lyon.trouble.down = false;
+  await refused(world, 422, () => act(here, world, 'resume'));
+  assert.equal((await act(here, world, 'pause')).status, 204);
+  assert.equal((await sessionAt(there, world))['state'], 'Paused');
+  assert.equal((await act(here, world, 'resume')).status, 204);
+});
+
+test('what a pause is refused for: a state that has none, an unknown session, a body', async (t) => {
+  const world = await protectedGroup(t);
+  const { here } = world;
+
+  await refused(world, 422, () => act(here, world, 'resume'));
+  const unknown = crypto.randomUUID();
+  const answer = await refused(world, 404, () =>
+    here.call('POST', `replication_session/${unknown}/pause`),
+  );
+  assert.equal(answer.code, '0xE04040020009');
+  await refused(world, 404, () => here.call('POST', 'replication_session/nonsense/resume'));
+  await refused(world, 400, () => act(here, world, 'pause', { force: true }));
+  await refused(world, 400, () => act(here, world, 'resume', [1]));
+});
+
+test('a planned failover leaves both sides Failed_Over, and reprotect copies the other way', async (t) => {
+  const world = await protectedGroup(t);
+  const { here, there } = world;
+
+  assert.equal((await act(here, world, 'failover')).status, 204);
+  assert.deepEqual(
+    [(await sessionAt(here, world))['role'], (await sessionAt(there, world))['role']],
+    ['Destination', 'Source'],
+  );
+  assert.equal((await sessionAt(here, world))['state'], 'Failed_Over');
+  assert.equal((await sessionAt(there, world))['state'], 'Failed_Over');
+  await refused(world, 422, () => act(here, world, 'reprotect'));
+  await refused(world, 422, () => act(here, world, 'pause'));
+
+  assert.equal((await act(there, world, 'reprotect')).status, 204);
+  assert.equal((await act(there, world, 'sync')).status, 204);
+  await cycleEnded(there);
+  assert.equal((await sessionAt(there, world))['state'], 'OK');
+  assert.equal((await sessionAt(there, world))['role'], 'Source');
+});
+
+test('with reverse a planned failover replicates back by itself', async (t) => {
+  const world = await protectedGroup(t);
+
+  const { status } = await act(world.here, world, 'failover', { is_planned: true, reverse: true });
+
+  assert.equal(status, 204);
+  assert.equal((await sessionAt(world.there, world))['state'], 'OK');
+  assert.equal((await sessionAt(world.there, world))['role'], 'Source');
+  assert.equal((await sessionAt(world.here, world))['role'], 'Destination');
+});
+
+test('an unplanned failover is asked at the destination, and undone by force at the old source', async (t) => {
+  const world = await protectedGroup(t);
+  const { here, there } = world;
+  await refused(world, 400, () => act(there, world, 'failover'));
+  await refused(world, 422, () => act(here, world, 'failover', { is_planned: false }));
+
+  assert.equal((await act(there, world, 'failover', { is_planned: false })).status, 204);
+  await hear(world);
+  assert.equal((await sessionAt(there, world))['state'], 'Failed_Over');
+  assert.equal((await sessionAt(here, world))['role'], 'Destination');
+
+  const again = await refused(world, 422, () =>
+    act(there, world, 'failover', { is_planned: false }),
+  );
+  assert.equal(again.code, '0xE0201005000C');
+  const unforced = await refused(world, 422, () =>
+    act(here, world, 'failover', { is_planned: false }),
+  );
+  assert.equal(unforced.code, '0xE0201005000C');
+});
+
+test('a failover stands on the snapshot that is named', async (t) => {
+  const world = await protectedGroup(t);
+  const { there, lyon, groupId } = world;
+  const { rows } = await there.call(
+    'GET',
+    `volume_group?select=id,name,volumes(id,type)&protection_data->>source_id=eq.${groupId}&type=eq.Snapshot`,
+  );
+  assert.equal(rows.length, 1);
+  const [set] = rows;
+  const members = (set?.['volumes'] ?? []) as readonly { readonly id: string }[];
+  const [member] = members;
+  assert.ok(member);
+  const unknown = { is_planned: false, failover_snapshot_id: crypto.randomUUID() };
+  await refused(world, 404, () => act(there, world, 'failover', unknown));
+
+  const named = { is_planned: false, failover_snapshot_id: member.id };
+  assert.equal((await act(there, world, 'failover', named)).status, 204);
+
+  assert.equal((await lyon.app.showGroup(groupId as GroupId)).standsOn, set?.['id']);
+});
+
+test('what goes with one kind of failover only is refused with the other', async (t) => {
+  const world = await protectedGroup(t);
+  const { here, there } = world;
+  const named = { failover_snapshot_id: crypto.randomUUID() };
+
+  await refused(world, 400, () => act(here, world, 'failover', { force: true }));
+  await refused(world, 400, () => act(here, world, 'failover', named));
+  await refused(world, 400, () =>
+    act(there, world, 'failover', { is_planned: false, reverse: true }),
+  );
+  await refused(world, 422, () =>
+    act(there, world, 'failover', { is_planned: false, use_test_copy: true }),
+  );
+  await refused(world, 400, () => act(here, world, 'failover', { is_planned: 'yes' }));
+});
+
+test('with is_async the answer is a job, which ends COMPLETED or FAILED with the reason', async (t) => {
+  const world = await protectedGroup(t);
+  const { there, lyon } = world;
+  const path = `replication_session/${world.sessionId}/failover?is_async=True`;
+
+  const { status, body } = await there.call('POST', path, { is_planned: false, force: false });
+  assert.equal(status, 202);
+  const jobId = String(body['id']);
+  for (const { id } of await lyon.app.listJobs({ kind: 'failover' })) await lyon.ended(id);
+
+  const job = await there.call(
+    'GET',
+    `job/${jobId}?select=resource_action,resource_type,resource_id,state,response_body`,
+  );
+  assert.deepEqual(job.body, {
+    resource_action: 'failover',
+    resource_type: 'replication_session',
+    resource_id: world.sessionId,
+    state: 'COMPLETED',
+    response_body: null,
+  });
+});
+
+test('a policy that is taken away ends the session, and leaves a job that tells it', async (t) => {
+  const world = await protectedGroup(t);
+  const { here, there, groupId, sessionId, policyId, ruleId } = world;
+  await refused(world, 422, () => here.call('DELETE', `policy/${policyId}`));
+  await refused(world, 422, () => here.call('DELETE', `replication_rule/${ruleId}`));
+  await refused(world, 422, () => here.call('DELETE', `volume_group/${groupId}`));
+  const read = { name: 'other' };
+  await refused(world, 422, () => there.call('PATCH', `policy/${policyId}`, read));
+
+  const taken = await here.call('PATCH', `volume_group/${groupId}`, { protection_policy_id: '' });
+  assert.equal(taken.status, 204);
+
+  assert.equal((await here.call('GET', `replication_session/${sessionId}`)).status, 404);
+  assert.equal((await there.call('GET', `replication_session/${sessionId}`)).status, 404);
+  const query = `resource_type=eq.replication_session&resource_action=eq.delete&resource_id=eq.${sessionId}&state=eq.COMPLETED`;
+  assert.equal((await here.call('GET', `job?${query}`)).rows.length, 1);
+  const copy = await there.call('GET', `volume_group/${groupId}?select=is_replication_destination`);
+  assert.equal(copy.body['is_replication_destination'], true);
+  assert.equal((await here.call('DELETE', `policy/${policyId}`)).status, 204);
+  assert.equal((await here.call('DELETE', `replication_rule/${ruleId}`)).status, 204);
+});
+
+test('a long pause tells how much has added up', async (t) => {
+  const world = await protectedGroup(t);
+  const { here, paris, sessionId } = world;
+  assert.equal((await act(here, world, 'pause')).status, 204);
+  const [volume] = await paris.app.listVolumes();
+  assert.ok(volume);
+  paris.engine.write(volume.groupId, volume.id, 3, 3);
+
+  const { status, rows } = await here.call('POST', 'metrics/generate', {
+    entity: 'copy_metrics_by_replication_session',
+    entity_id: sessionId,
+  });
+
+  assert.equal(status, 200);
+  assert.ok(Number(rows[0]?.['data_remaining']) > 0);
+});
