@@ -89,6 +89,7 @@ import {
   startImportCopy,
 } from './steer-import.ts';
 import * as importViews from './import-views.ts';
+import { testPeer } from './test-peer.ts';
 import * as views from './views.ts';
 
 /** Every use case, with its ports in place: what a dialect calls. Each is documented where it is. */
@@ -118,6 +119,7 @@ export function createApp(ports: AppPorts) {
     invitePeer: () => invitePeer(ports),
     joinPeer: (r: { token: string }) => joinPeer(ports, r),
     removePeer: (r: { peerId: SiteId }) => removePeer(ports, r),
+    testPeer: (r: { peerId: SiteId }) => testPeer(ports, r),
     listPeers: () => views.listPeers(ports),
     showPeer: (id: SiteId) => views.showPeer(ports, id),
 

@@ -54,7 +54,7 @@ export async function runErrand(
       await stopGroup(ports, errand.groupId, by);
       return {};
     case 'hand_over':
-      return handOverGroup(ports, { groupId: errand.groupId, reverse: true });
+      return handOverGroup(ports, { groupId: errand.groupId, reverse: errand.reverse !== false });
     case 'fail_over': {
       const request = { groupId: errand.groupId };
       const { confirmation } = await preflightFailover(ports, request);

@@ -79,7 +79,12 @@ export type Errand =
   | { readonly verb: 'delete_group'; readonly groupId: GroupId }
   | { readonly verb: 'replicate'; readonly groupId: GroupId; readonly peerId: SiteId }
   | { readonly verb: 'pause'; readonly groupId: GroupId }
-  | { readonly verb: 'hand_over'; readonly groupId: GroupId }
+  | {
+      readonly verb: 'hand_over';
+      readonly groupId: GroupId;
+      /** Replicate back at once, unless false. */
+      readonly reverse?: boolean | undefined;
+    }
   | { readonly verb: 'fail_over'; readonly groupId: GroupId }
   | { readonly verb: 'reprotect'; readonly groupId: GroupId };
 

@@ -45,6 +45,7 @@ export const codes = {
   SM_eexist: [409, 'Object exists.'],
   SM_too_many: [409, 'Too many objects.'],
   SM_eagain: [503, 'Try again.'],
+  SM_repl_cant_connect: [500, 'Cannot connect to the replication partner.'],
   SM_internal: [500, 'Internal error.'],
 } as const satisfies Readonly<Record<string, readonly [status: number, text: string]>>;
 

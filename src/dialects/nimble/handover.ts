@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { App } from '../../app/app.ts';
 import type { GroupView } from '../../app/views.ts';
 import { refuse } from '../../domain/refusal.ts';
+import type { SiteId } from '../../domain/ids.ts';
 import type { SagaRecord } from '../../domain/saga-record.ts';
 import { jobAfter } from '../await-job.ts';
 import { NimbleError } from './errors.ts';
@@ -50,7 +51,11 @@ export const handover = operation({
     if (group.session === undefined) {
       throw new NimbleError('SM_einval', `${group.name} is not replicated to this partner.`);
     }
-    await app.handOverGroup({ groupId: group.id, to, reverse: body.no_reverse !== true });
+    const reverse = body.no_reverse !== true;
+    if (body.invoke_on_upstream_partner === true)
+      return handOverUpstream(asked, group, to, reverse);
+    await app.handOverGroup({ groupId: group.id, to, reverse });
+    return undefined;
   },
 });
 
@@ -145,6 +150,22 @@ export const validate = operation({
     };
   },
 });
+
+/** Asked at the downstream array, which has its owner do it; the partner named is that owner. */
+async function handOverUpstream(
+  { app, caller }: Asked,
+  group: GroupView,
+  owner: SiteId,
+  reverse: boolean,
+): Promise<undefined> {
+  if (group.heldHere || group.ownership.holder !== owner) {
+    const detail = `${group.holderName} owns ${group.name}: name it as the partner, and ask another.`;
+    throw new NimbleError('SM_einval', detail, { arg: 'invoke_on_upstream_partner' });
+  }
+  const errand = { verb: 'hand_over', groupId: group.id, reverse } as const;
+  await app.askSite({ errand, by: caller?.name ?? 'nobody' });
+  return undefined;
+}
 
 function requireSameId({ id }: Asked, repeated: string | undefined): void {
   if (repeated === undefined || repeated.toLowerCase() === id) return;

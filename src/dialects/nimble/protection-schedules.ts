@@ -246,7 +246,7 @@ export const protectionSchedules: ObjectSet = {
         const code = name === body.name ? 'SM_eexist' : 'SM_err_vol_coll_multiple_schedules';
         throw new NimbleError(code, `${group.name} has ${name}.`);
       }
-      const told = settingsIn(body, {});
+      const told = settingsIn(body, undefined);
       await protect(app, group, { ...body, ...told, peerId });
       await app.remarkOn({
         on: { groupId: group.id },
@@ -338,24 +338,27 @@ interface Read {
   readonly told: Readonly<Record<string, number | string>>;
 }
 
-/** @throws NimbleError `SM_limit_snap_retention_volcoll`: both sites keep the same points, and few */
-function settingsIn(body: Settings, before: Told): Read {
+/**
+ * @param before absent for a new schedule
+ * @throws NimbleError `SM_limit_snap_retention_volcoll`: both sites keep the same points, and few
+ */
+function settingsIn(body: Settings, before: Told | undefined): Read {
   const { num_retain, num_retain_replica } = { ...before, ...known(body) };
   const asked = Math.max(num_retain ?? 0, num_retain_replica ?? 0);
   if (asked > MAX_RETAINED_POINTS) {
     const detail = `At most ${MAX_RETAINED_POINTS} are kept, the same at both sites.`;
     throw new NimbleError('SM_limit_snap_retention_volcoll', detail);
   }
-  const isTimed = body.period !== undefined || body.period_unit !== undefined;
-  const isNew = before.period === undefined && before.num_retain === undefined;
-  const period = body.period ?? before.period ?? 1;
-  const period_unit = body.period_unit ?? before.period_unit ?? 'days';
+  const isTimed =
+    before === undefined || body.period !== undefined || body.period_unit !== undefined;
+  const period = body.period ?? before?.period ?? 1;
+  const period_unit = body.period_unit ?? before?.period_unit ?? 'days';
   return {
-    rpoSeconds: isTimed || isNew ? period * unitSeconds[period_unit] : undefined,
+    rpoSeconds: isTimed ? period * unitSeconds[period_unit] : undefined,
     retainedPoints: asked === 0 ? undefined : asked,
     told: {
       ...before,
-      ...(isTimed || isNew ? { period, period_unit } : {}),
+      ...(isTimed && { period, period_unit }),
       ...(num_retain !== undefined && { num_retain }),
       ...(num_retain_replica !== undefined && { num_retain_replica }),
     },

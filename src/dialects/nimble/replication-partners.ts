@@ -2,7 +2,7 @@
 import type { App } from '../../app/app.ts';
 import type { PeerView } from '../../app/views.ts';
 import type { SiteId } from '../../domain/ids.ts';
-import { refuse } from '../../domain/refusal.ts';
+import { Refusal, refuse } from '../../domain/refusal.ts';
 import type { ReplicationSession } from '../../domain/replication-session.ts';
 import { isPaused } from '../../domain/replication-session.ts';
 import { NimbleError } from './errors.ts';
@@ -120,6 +120,19 @@ export const replicationPartners: ObjectSet = {
     run: async ({ app, id }) => app.removePeer({ peerId: await partnerIn(app, id) }),
   }),
   actions: {
+    test: operation({
+      needs: 'view',
+      schema: Itself,
+      run: async ({ app, id }): Promise<undefined> => {
+        const peerId = await partnerIn(app, id);
+        try {
+          await app.testPeer({ peerId });
+        } catch (error) {
+          const isSilent = error instanceof Refusal && error.reason.code === 'peer_unreachable';
+          throw isSilent ? new NimbleError('SM_repl_cant_connect', error.message) : error;
+        }
+      },
+    }),
     pause: operation({
       needs: 'recovery',
       schema: Itself,

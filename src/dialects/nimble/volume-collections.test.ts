@@ -244,3 +244,78 @@ test('an abort without a handover, and whatever has no counterpart here, are ref
     'SM_limit_snap_retention_volcoll',
   );
 });
+
+test('the downstream array passes a handover on to the owner, who alone may do it', async (t) => {
+  const pair = await nimblePair(t);
+  const { here, there, paris, lyon } = pair;
+  const id = await protectedCollection(pair);
+  const owner = await idOf(there, 'replication_partners', 'paris');
+  const path = `volume_collections/${id}/actions/handover`;
+  const upstream = { invoke_on_upstream_partner: true, no_reverse: true };
+
+  const partner = await idOf(here, 'replication_partners', 'lyon');
+  const atOwner = await here.call('POST', path, { ...upstream, replication_partner_id: partner });
+  assert.equal(atOwner.codes[1], 'SM_einval', atOwner.text);
+  const { text } = await there.call('POST', path, { ...upstream, replication_partner_id: owner });
+  assert.equal(text, '{}');
+
+  const [job] = await paris.app.listJobs({ kind: 'handover' });
+  assert.equal((await paris.ended(job!.id)).state, 'done');
+  const [group] = await lyon.app.listGroups();
+  assert.equal(group?.heldHere, true);
+  assert.equal(group?.session?.state, 'failed_over');
+  const schedule = await idOf(there, 'protection_schedules', 'often');
+  const again = { downstream_partner_id: owner };
+  const { data } = await there.call('PUT', `protection_schedules/${schedule}`, again);
+  assert.equal(data['downstream_partner_name'], 'paris', JSON.stringify(data));
+});
+
+test('a partner that is silent is tested in vain, and takes no collection', async (t) => {
+  const pair = await nimblePair(t);
+  const { here, paris, lyon } = pair;
+  const id = await protectedCollection(pair);
+  const partner = await idOf(here, 'replication_partners', 'lyon');
+  const test_ = `replication_partners/${partner}/actions/test`;
+  assert.equal((await here.call('POST', test_)).text, '{}');
+
+  paris.trouble.down = true;
+  await paris.ports.store.transaction((tx) =>
+    tx.links.insert({
+      id: lyon.id,
+      siteId: lyon.id,
+      state: 'down',
+      since: 0,
+      lastHeardAt: undefined,
+      detail: 'no answer',
+    }),
+  );
+
+  const vain = await here.call('POST', test_);
+  assert.deepEqual([vain.status, vain.codes[1]], [500, 'SM_repl_cant_connect']);
+  const path = `volume_collections/${id}/actions/handover`;
+  const { status, codes } = await here.call('POST', path, { replication_partner_id: partner });
+  assert.deepEqual([status, codes[1]], [409, 'SM_partner_offline']);
+  const { rows } = await here.call('GET', 'replication_partners/detail');
+  assert.equal(rows[0]?.['is_alive'], false);
+  assert.equal(rows[0]?.['last_keepalive_error'], 'no answer');
+});
+
+test('a paused partner is sent nothing until it is resumed', async (t) => {
+  const pair = await nimblePair(t);
+  const { here, paris } = pair;
+  await protectedCollection(pair);
+  const partner = await idOf(here, 'replication_partners', 'lyon');
+  const act = async (action: string) => {
+    const answer = await here.call('POST', `replication_partners/${partner}/actions/${action}`, {});
+    return answer.codes[1] ?? answer.text;
+  };
+  const state = async () => (await paris.app.listSessions())[0]?.state;
+
+  assert.equal(await act('resume'), 'SM_ealready');
+  assert.equal(await act('pause'), '{}');
+  assert.equal(await act('pause'), 'SM_ealready');
+  assert.equal(await state(), 'paused');
+  assert.equal((await here.call('GET', `replication_partners/${partner}`)).data['paused'], true);
+  assert.equal(await act('resume'), '{}');
+  assert.notEqual(await state(), 'paused');
+});

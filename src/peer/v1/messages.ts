@@ -154,7 +154,12 @@ const Errand = Type.Union([
     remove: Ids,
   }),
   closed({ verb: Type.Literal('replicate'), groupId: Id, peerId: Id }),
-  ...(['delete_group', 'pause', 'hand_over', 'fail_over', 'reprotect'] as const).map(ofGroup),
+  closed({
+    verb: Type.Literal('hand_over'),
+    groupId: Id,
+    reverse: Type.Optional(Type.Boolean()),
+  }),
+  ...(['delete_group', 'pause', 'fail_over', 'reprotect'] as const).map(ofGroup),
 ]);
 
 /** Name, body and answer of every message. */
