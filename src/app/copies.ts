@@ -10,19 +10,21 @@ import { startClosing } from './close-copy.ts';
 /** A copy's row joined with what is true of it now. */
 export interface CopyView extends Copy {
   readonly groupName: string;
+  /** The name in the certificate of what serves it. */
+  readonly tlsName: string;
   /** Absent: its data plane is not there yet, or not any more. */
   readonly opened: CopyInspection | undefined;
 }
 
-type Deps = Pick<AppPorts, 'store' | 'engine'>;
+type Deps = Pick<AppPorts, 'store' | 'engine' | 'here'>;
 
 export async function listCopies(
-  { store, engine }: Deps,
+  ports: Deps,
   filter: { readonly groupId?: GroupId | undefined },
 ): Promise<readonly CopyView[]> {
   const like = filter.groupId === undefined ? {} : { groupId: filter.groupId };
-  const copies = await store.read((tx) => tx.copies.where(like));
-  return Promise.all(copies.map((copy) => view({ store, engine }, copy)));
+  const copies = await ports.store.read((tx) => tx.copies.where(like));
+  return Promise.all(copies.map((copy) => view(ports, copy)));
 }
 
 /** @throws Refusal `not_found` */
@@ -76,8 +78,13 @@ export async function countDownCopies(
   }
 }
 
-async function view({ store, engine }: Deps, copy: Copy): Promise<CopyView> {
+async function view({ store, engine, here }: Deps, copy: Copy): Promise<CopyView> {
   const groupName = (await store.read((tx) => tx.groups.need(copy.groupId))).name;
   const { copies } = await engine.inspect(copy.groupId);
-  return { ...copy, groupName, opened: copies.find(({ copyId }) => copyId === copy.id) };
+  return {
+    ...copy,
+    groupName,
+    tlsName: here,
+    opened: copies.find(({ copyId }) => copyId === copy.id),
+  };
 }

@@ -16,6 +16,7 @@ import type { Engine } from '../ports/engine.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { importWatch } from '../reconcilers/import-watch.ts';
+import { FirstWords } from '../reconcilers/first-words.ts';
 import { housekeeping } from '../reconcilers/housekeeping.ts';
 import { terms } from '../reconcilers/terms.ts';
 import { linkWatch } from '../reconcilers/link-watch.ts';
@@ -134,13 +135,15 @@ export async function startSite(
   const cut = await linkCut.probe();
   log.info({ event: 'link_cut_probed', ...cut });
 
-  const watch = supervisor(ports);
+  const firstWords = new FirstWords();
+  const watch = supervisor(ports, firstWords);
   const listeners = await listen(config, identity, ports, watch.dataPlanes);
   await sagas.start();
   const loops = [
     watch,
     linkWatch(ports, {
       dataPlanes: watch.dataPlanes,
+      firstWords,
       linkCut: cut.possible ? linkCut : undefined,
       endCalls: (peerId) => peer.endCalls(peerId),
     }),

@@ -12,6 +12,7 @@ import type { Instant, SiteId } from '../domain/ids.ts';
 import { Refusal } from '../domain/refusal.ts';
 import type { LinkState } from '../domain/site.ts';
 import type { LinkCut } from '../ports/link-cut.ts';
+import type { FirstWords } from './first-words.ts';
 import { loop } from './loop.ts';
 import type { Loop } from './loop.ts';
 
@@ -20,6 +21,8 @@ export const MISSED_BEATS = 3;
 
 export interface LinkWatchOptions {
   readonly dataPlanes: DataPlanes;
+  /** Who has had their say; the supervisor waits for it. */
+  readonly firstWords: FirstWords;
   /** Absent where this machine cannot close connections; see `LinkCut.probe`. */
   readonly linkCut: LinkCut | undefined;
   /** Ends what waits for an answer of the peer. */
@@ -44,6 +47,7 @@ async function beat(
 ): Promise<void> {
   try {
     await exchangeBeats(ports, peerId, options.dataPlanes);
+    options.firstWords.hear(peerId);
     missed.set(peerId, 0);
     heard.set(peerId, ports.clock.now());
     await record(ports, peerId, 'up', heard.get(peerId), undefined);
@@ -57,6 +61,7 @@ async function beat(
     const count = (missed.get(peerId) ?? 0) + 1;
     missed.set(peerId, count);
     if (count < MISSED_BEATS) return;
+    options.firstWords.hear(peerId);
     // Only why: who does not answer, its reader knows.
     const detail = silence?.detail ?? (error instanceof Error ? error.message : String(error));
     const changed = await record(ports, peerId, 'down', heard.get(peerId), detail);

@@ -12,6 +12,7 @@ import { mayServe } from '../domain/group.ts';
 import type { Group } from '../domain/group.ts';
 import type { GroupId } from '../domain/ids.ts';
 import type { GroupInspection } from '../ports/engine.ts';
+import type { FirstWords } from './first-words.ts';
 import { loop } from './loop.ts';
 import type { Loop } from './loop.ts';
 
@@ -21,13 +22,13 @@ export interface Supervisor extends Loop {
   readonly dataPlanes: DataPlanes;
 }
 
-export function supervisor(ports: AppPorts): Supervisor {
+export function supervisor(ports: AppPorts, firstWords: FirstWords): Supervisor {
   const memory: Memory = { seen: new Map(), opened: new Map() };
   const { seen } = memory;
   const round = async (): Promise<void> => {
     const groups = await ports.store.read((tx) => tx.groups.all());
     for (const gone of seen.keys()) if (!groups.some((g) => g.id === gone)) seen.delete(gone);
-    await Promise.all(groups.map((group) => supervise(ports, group, memory)));
+    await Promise.all(groups.map((group) => supervise(ports, group, memory, firstWords)));
     await keepCopiesOpen(ports);
   };
   return {
@@ -49,6 +50,7 @@ async function supervise(
   ports: AppPorts,
   { id: groupId }: Group,
   { seen, opened }: Memory,
+  firstWords: FirstWords,
 ): Promise<void> {
   const { store, engine, here, log } = ports;
   try {
@@ -58,7 +60,9 @@ async function supervise(
     const group = await store.read((tx) => tx.groups.get(groupId));
     if (group === undefined) return;
     const serves = await shouldServe(ports, group);
-    if (serves && inspection.dataPlane !== 'hung') await keepOpen(ports, group, inspection, opened);
+    const mayOpen = inspection.serving || (await isSettled(ports, group, firstWords));
+    if (serves && mayOpen && inspection.dataPlane !== 'hung')
+      await keepOpen(ports, group, inspection, opened);
     if (group.ownership.holder !== here && inspection.hasPresent) {
       await setAsidePresent(ports, { groupId });
     }
@@ -85,6 +89,16 @@ async function keepOpen(
   if (!serving) ports.log.warn({ event: 'group_opened_again', groupId, dataPlane });
   await openHeldGroup(ports, groupId);
   opened.set(groupId, hosts);
+}
+
+/** The peer that a group is shared with has had its say. One that is open already is not closed for it. */
+async function isSettled(
+  { store }: AppPorts,
+  { id: groupId }: Group,
+  firstWords: FirstWords,
+): Promise<boolean> {
+  const sessions = await store.read((tx) => tx.sessions.where({ groupId }));
+  return sessions.every(({ peerId }) => firstWords.has(peerId));
 }
 
 /** Operations whose own steps close and open the group's exports. */

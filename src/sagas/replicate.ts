@@ -81,7 +81,8 @@ export const replicate = saga<Replicate>('replicate')
           why,
           sealedAt: seal.sealedAt,
           completedAt,
-          durationMs: now - (s.cycle?.startedAt ?? seal.sealedAt),
+          // Below zero the clock was set back meanwhile.
+          durationMs: Math.max(0, now - (s.cycle?.startedAt ?? seal.sealedAt)),
           sentBytes,
           restarts,
         },

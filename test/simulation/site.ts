@@ -7,6 +7,7 @@ import { Failure, Refusal } from '../../src/domain/refusal.ts';
 import { LinkFailure } from '../../src/ports/engine.ts';
 import type { Log, LogLine } from '../../src/ports/log.ts';
 import type { Store } from '../../src/ports/store.ts';
+import { FirstWords } from '../../src/reconcilers/first-words.ts';
 import { housekeeping } from '../../src/reconcilers/housekeeping.ts';
 import { terms } from '../../src/reconcilers/terms.ts';
 import { linkWatch } from '../../src/reconcilers/link-watch.ts';
@@ -107,7 +108,8 @@ export class SimulatedSite {
     const sagaPorts = { here, engine, peer, store, clock, gate: new GroupGate(), importer };
     const sagas = new SagaRunner(sagaPorts, allSagas, log);
     const ports: AppPorts = { ...sagaPorts, sagas, log, ...unused() };
-    const watch = supervisor(ports);
+    const firstWords = new FirstWords();
+    const watch = supervisor(ports, firstWords);
     let loops: readonly Loop[] = [watch];
     const started = sagas.start().then(() => {
       const { dataPlanes } = watch;
@@ -116,7 +118,7 @@ export class SimulatedSite {
       const linkCut = { cutConnections, probe: () => Promise.reject(new Failure('not asked')) };
       loops = [
         watch,
-        linkWatch(ports, { dataPlanes, linkCut }),
+        linkWatch(ports, { dataPlanes, firstWords, linkCut }),
         cycleScheduler(ports),
         retention(ports),
         housekeeping(ports),

@@ -131,3 +131,17 @@ export interface ForkAnswer {
   readonly origin: string;
   readonly allocatedBytes: number;
 }
+
+/** A failover test, a clone or a mount. */
+export interface CopyAnswer {
+  readonly id: string;
+  readonly state: 'opening' | 'open' | 'closing';
+  readonly tlsName: string;
+  readonly address?: { readonly host: string; readonly port: number };
+  readonly volumes: readonly { readonly exportName: string; readonly sizeBytes: number }[];
+}
+
+export interface RestorePreflight {
+  readonly blockedBy: readonly string[];
+  readonly confirmation?: string;
+}

@@ -40,6 +40,7 @@ const Copy = Type.Object({
     Type.Integer({ description: 'It ends by itself then. Absent: when somebody ends it.' }),
   ),
   writtenBytes: Type.Optional(Type.Integer()),
+  tlsName: Type.String({ description: 'In the certificate of what serves it.' }),
   address: Type.Optional(Type.Object({ host: Type.String(), port: Type.Integer() })),
   volumes: Type.Array(
     Type.Object({
@@ -72,6 +73,7 @@ function sayCopy(copy: CopyView): Static<typeof Copy> {
   return known({
     ...sayCopyRow(copy),
     group: { id: groupId, name: groupName },
+    tlsName: copy.tlsName,
     writtenBytes: opened?.writtenBytes,
     address: at,
     volumes: (opened?.volumes ?? []).map(({ volumeId, name, sizeBytes }) =>
