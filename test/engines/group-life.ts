@@ -23,7 +23,7 @@ import type { TestSite, TestSites } from './test-sites.ts';
 
 const run = promisify(execFile);
 
-type Step = () => Promise<unknown>;
+export type Step = () => Promise<unknown>;
 
 export interface GroupLife {
   readonly groupIds: readonly GroupId[];
@@ -126,7 +126,7 @@ export function groupLife({ a, b }: TestSites): GroupLife {
 }
 
 /** Every file is a layer that the engine counts, and none was set aside. */
-async function assertFiles(site: TestSite, groupId: GroupId): Promise<void> {
+export async function assertFiles(site: TestSite, groupId: GroupId): Promise<void> {
   const { volumes, forks } = await site.engine.inspect(groupId);
   const directory = join(site.dataDirectory, 'groups', groupId);
   const files = await readdir(directory);

@@ -1,3 +1,4 @@
 import { crashTests } from './crash-tests.ts';
+import { groupLife } from './group-life.ts';
 
-crashTests(Number.MAX_SAFE_INTEGER);
+crashTests(groupLife, Number.MAX_SAFE_INTEGER);

@@ -1,6 +1,7 @@
 import { crashTests } from './crash-tests.ts';
+import { groupLife } from './group-life.ts';
 
 /** All moments take more than an hour: they are in the long test. */
 const MOMENTS = 4;
 
-crashTests(Number(process.env['CRASH_MOMENTS'] ?? MOMENTS));
+crashTests(groupLife, Number(process.env['CRASH_MOMENTS'] ?? MOMENTS));
