@@ -4,6 +4,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Engine } from '../ports/engine.ts';
 import type { Importer } from '../ports/importer.ts';
 import type { HostCertificates } from '../ports/host-certificates.ts';
+import type { LinkCutProbe } from '../ports/link-cut.ts';
 import type { Log } from '../ports/log.ts';
 import type { Pairing } from '../ports/pairing.ts';
 import type { PeerProtocol } from '../ports/peer.ts';
@@ -27,6 +28,8 @@ export interface AppPorts {
   readonly log: Log;
   readonly sagas: Sagas;
   readonly gate: GroupGate;
+  /** Whether this machine can end what a silent link holds: what bounds a synchronous write. */
+  readonly stallBound: LinkCutProbe;
 }
 
 /** The runner, as far as use cases need it. */

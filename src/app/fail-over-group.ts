@@ -2,7 +2,9 @@ import type { Group } from '../domain/group.ts';
 import { newId } from '../domain/ids.ts';
 import type { ForkId, GroupId, Instant, PointId, SagaId } from '../domain/ids.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
-import { bySequence, newest } from '../domain/recovery-point.ts';
+import { failoverBasis, usable } from '../domain/failover-basis.ts';
+import type { FailoverBasis } from '../domain/failover-basis.ts';
+import { newest } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
@@ -11,7 +13,7 @@ import type { Transaction } from '../ports/store.ts';
 import type { Adoption } from '../sagas/adopt.ts';
 import { failover } from '../sagas/failover.ts';
 import { handover } from '../sagas/handover.ts';
-import { needSession } from '../sagas/offer.ts';
+import { needSession, sessionOf } from '../sagas/offer.ts';
 import { startSaga } from '../sagas/saga.ts';
 import { needFork, requireAdoptable } from './adopt-fork.ts';
 import type { AppPorts, Job } from './app-ports.ts';
@@ -38,6 +40,11 @@ export interface FailOverGroup {
 export interface FailoverPreflight {
   readonly point: RecoveryPoint | undefined;
   readonly pointAgeSeconds: number | undefined;
+  /**
+   * Everything that the source's hosts were answered for until then, by its clock, is here; of what
+   * came after, nothing is known.
+   */
+  readonly completeUpTo: Instant | undefined;
   /** Points here that would be set aside, newer than the chosen one. */
   readonly newerPoints: number;
   /** Known to have been sent and not complete: it goes. */
@@ -53,7 +60,7 @@ export interface FailoverPreflight {
 /** What a failover stands on, and what it lost. */
 export type FailoverLoss = Pick<
   FailoverPreflight,
-  'pointAgeSeconds' | 'newerPoints' | 'incompleteBytes' | 'setAsideBytes'
+  'pointAgeSeconds' | 'completeUpTo' | 'newerPoints' | 'incompleteBytes' | 'setAsideBytes'
 >;
 
 /**
@@ -70,8 +77,10 @@ export async function failOverGroup(
   const { groupId, confirmation } = request;
   const before = await preflight(ports, request);
   return ports.store.transaction(async (tx) => {
-    const { group, session, point, adopts } = await checkFailover(tx, ports, request, before.forks);
-    const token = tokenOf(group, point, adopts);
+    const checked = await checkFailover(tx, ports, request, before.forks);
+    const { group, session, basis, adopts } = checked;
+    const { point, standby, completeUpTo } = basis;
+    const token = tokenOf(group, basis, adopts);
     if (confirmation !== token) {
       const seconds = ageSeconds(point, ports.clock.now());
       const consequence = `what was written in the last ${seconds} s is not here`;
@@ -89,6 +98,7 @@ export async function failOverGroup(
       forkId: newId<ForkId>(),
       adopts,
       before: session.state,
+      standby,
     };
     await startSaga(tx, failover, input, { sagaId, groupId, now });
     const { newerPoints, incompleteBytes, setAsideBytes } = before;
@@ -96,7 +106,7 @@ export async function failOverGroup(
     return {
       jobId: sagaId,
       point,
-      loss: { pointAgeSeconds, newerPoints, incompleteBytes, setAsideBytes },
+      loss: { pointAgeSeconds, completeUpTo, newerPoints, incompleteBytes, setAsideBytes },
     };
   });
 }
@@ -118,10 +128,12 @@ async function preflight(
   const { forks } = await engine.inspect(request.groupId);
   const seen = await store.read(async (tx) => {
     const group = await tx.groups.need(request.groupId);
-    const points = usable(await tx.points.where({ groupId: group.id }));
-    const base = await baseOf(tx, request);
-    const wanted = base ?? request.pointId;
-    const point = wanted === undefined ? newest(points) : points.find((p) => p.id === wanted);
+    const session = await sessionOf(tx, group.id);
+    const all = await tx.points.where({ groupId: group.id });
+    const points = usable(all);
+    const wanted = (await baseOf(tx, request)) ?? request.pointId;
+    const basis = failoverBasis(session, all, wanted);
+    const point = basis?.point;
     const blockedBy: string[] = [];
     let adopts: Adoption | undefined;
     try {
@@ -130,7 +142,6 @@ async function preflight(
       if (!(error instanceof Refusal)) throw error;
       blockedBy.push(error.message);
     }
-    const session = (await tx.sessions.where({ groupId: group.id }))[0];
     const link = session && (await tx.links.get(session.peerId));
     const warnings =
       link?.state === 'up' ? ['the other site answers: a handover would lose nothing'] : [];
@@ -138,11 +149,12 @@ async function preflight(
       point,
       newest: newest(points),
       pointAgeSeconds: point && ageSeconds(point, clock.now()),
+      completeUpTo: basis?.completeUpTo,
       newerPoints:
         point === undefined ? 0 : points.filter((p) => p.sequence > point.sequence).length,
       blockedBy,
       warnings,
-      confirmation: point && tokenOf(group, point, adopts),
+      confirmation: basis && tokenOf(group, basis, adopts),
     };
   });
   const { newest: top, ...facts } = seen;
@@ -165,7 +177,7 @@ function ageSeconds({ sealedAt }: RecoveryPoint, now: Instant): number {
 interface Checked {
   readonly group: Group;
   readonly session: ReplicationSession;
-  readonly point: RecoveryPoint;
+  readonly basis: FailoverBasis;
   readonly adopts: Adoption | undefined;
 }
 
@@ -194,10 +206,9 @@ async function checkFailover(
   advance(session, commandFor(session, force), session.stateSince);
   if (!useTestCopy) await refuseWhileTested(tx, groupId);
   const adopts = await adoptionFor(tx, group, request, forks);
-  const points = usable(await tx.points.where({ groupId }));
   const wanted = (await baseOf(tx, request)) ?? pointId;
-  const point = wanted === undefined ? newest(points) : points.find((p) => p.id === wanted);
-  if (point !== undefined) return { group, session, point, adopts };
+  const basis = failoverBasis(session, await tx.points.where({ groupId }), wanted);
+  if (basis !== undefined) return { group, session, basis, adopts };
   if (wanted !== undefined) refuse({ code: 'point_missing', groupId, pointId: wanted });
   return refuse({
     code: 'wrong_state',
@@ -246,9 +257,15 @@ async function adoptionFor(
   return { forkId, copyId: undefined };
 }
 
-function tokenOf({ id, ownership }: Group, point: RecoveryPoint, adopts?: Adoption): string {
+function tokenOf(
+  { id, ownership }: Group,
+  { point, standby }: FailoverBasis,
+  adopts?: Adoption,
+): string {
   const on = adopts?.copyId ?? adopts?.forkId ?? '';
-  return confirmationFor('failover', id, ownership.epoch, point.id, on);
+  // A standby has no point's id yet.
+  const standsOn = standby?.pointId === point.id ? standby.mirrorId : point.id;
+  return confirmationFor('failover', id, ownership.epoch, standsOn, on);
 }
 
 /** A group that has been taken already is taken back only when somebody insists. */
@@ -257,8 +274,4 @@ function commandFor(
   force: boolean | undefined,
 ): 'fail_over' | 'fail_over_again' {
   return force === true && state === 'failed_over' ? 'fail_over_again' : 'fail_over';
-}
-
-function usable(points: readonly RecoveryPoint[]): readonly RecoveryPoint[] {
-  return bySequence(points).filter((p) => !p.expiring);
 }

@@ -24,7 +24,7 @@ import type { AppPorts } from './app-ports.ts';
 import { startCutOver } from './end-import.ts';
 import { protectGroup } from './protect-group.ts';
 
-type Deps = Pick<AppPorts, 'store' | 'importer' | 'clock' | 'here' | 'log'>;
+type Deps = Pick<AppPorts, 'store' | 'importer' | 'clock' | 'here' | 'log' | 'stallBound'>;
 
 const MAX_COMPARISONS = 3;
 

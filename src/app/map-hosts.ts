@@ -78,7 +78,7 @@ export function unmapHost(ports: Deps, { groupId, hostId }: Mapping): Promise<vo
   return changeHosts(ports, groupId, hostId, (hosts, name) => hosts.filter((h) => h !== name));
 }
 
-type Deps = Pick<AppPorts, 'store' | 'engine' | 'here' | 'gate'>;
+type Deps = Pick<AppPorts, 'clock' | 'store' | 'engine' | 'here' | 'gate'>;
 
 async function changeHosts(
   ports: Deps,

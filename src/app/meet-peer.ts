@@ -2,15 +2,17 @@
  * What two sites' heartbeats do to each other's knowledge of the groups they share.
  */
 import type { Group } from '../domain/group.ts';
-import type { GroupId, SagaId, SiteId } from '../domain/ids.ts';
+import type { GroupId, Instant, MirrorId, SagaId, SiteId } from '../domain/ids.ts';
 import { meet } from '../domain/ownership.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { afterFailover } from '../domain/replication-session.ts';
-import type { Beat, GroupBeat } from '../ports/peer.ts';
+import type { ReplicationSession } from '../domain/replication-session.ts';
+import type { Beat, GroupBeat, SyncBeat } from '../ports/peer.ts';
 import type { Transaction } from '../ports/store.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
 import { requirePeerOfGroup } from './peer-of-group.ts';
+import { hearMirror } from './stand-by.ts';
 import { cancelHandover } from './take-group.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here' | 'log' | 'sagas' | 'gate'>;
@@ -18,7 +20,12 @@ type Deps = Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here' | 'log' | 'saga
 /** What this site's own data planes are like, as the supervisor last saw them. */
 export type DataPlanes = (
   groupId: GroupBeat['groupId'],
-) => Pick<GroupBeat, 'dataPlane' | 'instance'>;
+) => DataPlaneSight | Promise<DataPlaneSight>;
+
+export interface DataPlaneSight extends Pick<GroupBeat, 'dataPlane' | 'instance'> {
+  /** When its mirror was level at the last look. */
+  readonly level?: { readonly mirrorId: MirrorId; readonly at: Instant } | undefined;
+}
 
 /**
  * This site's word on every group that it shares with the peer.
@@ -39,18 +46,27 @@ export async function beatFor(
       if ((await sessionOf(tx, groupId)) === undefined) ids.add(groupId);
     }
     const rows = await Promise.all([...ids].map((id) => tx.groups.get(id)));
-    return rows.filter((row) => row !== undefined);
+    const known = rows.filter((row) => row !== undefined);
+    return known.map((group) => ({ group, session: sessions.find((s) => s.groupId === group.id) }));
   });
-  return {
-    siteId: here,
-    at: clock.now(),
-    groups: groups.map(({ id: groupId, ownership, operation }) => ({
-      groupId,
-      ownership,
-      operation,
-      ...dataPlanes(groupId),
-    })),
-  };
+  const beats = groups.map(async ({ group, session }): Promise<GroupBeat> => {
+    const { id: groupId, ownership, operation } = group;
+    const { level, ...sight } = await dataPlanes(groupId);
+    const sync = session && syncBeat(session, level);
+    return { groupId, ownership, operation, ...sight, sync };
+  });
+  return { siteId: here, at: clock.now(), groups: await Promise.all(beats) };
+}
+
+function syncBeat(
+  { role, sync }: ReplicationSession,
+  level: DataPlaneSight['level'],
+): SyncBeat | undefined {
+  if (sync?.mirrorId === undefined) return undefined;
+  const { mirrorId, completeUpTo } = sync;
+  const condition = sync.condition.state;
+  if (role === 'destination') return { mirrorId, completeUpTo, condition };
+  return { mirrorId, completeUpTo: level?.mirrorId === mirrorId ? level.at : undefined, condition };
 }
 
 /**
@@ -99,7 +115,10 @@ async function meetGroup(ports: Deps, theirs: GroupBeat): Promise<void> {
   if (own === undefined) return;
   const meeting = meet(own.ownership, theirs.ownership, here);
   if (meeting === 'they_are_behind') return;
-  if (meeting === 'same') return hearAcknowledgement(ports, own, theirs);
+  if (meeting === 'same') {
+    await hearAcknowledgement(ports, own, theirs);
+    return hearMirror(ports, theirs);
+  }
   // Given to this site: the giver's `take` brings the point to stand on.
   if (theirs.ownership.holder === here) return;
   // In one go: between the fence and the record nobody may open the group again.

@@ -1,6 +1,7 @@
 import { newId } from '../domain/ids.ts';
 import type { GroupId, PointId, PolicyId, SagaId, SessionId, SiteId } from '../domain/ids.ts';
 import { requireHolder } from '../domain/ownership.ts';
+import { newest } from '../domain/recovery-point.ts';
 import { refuse } from '../domain/refusal.ts';
 import {
   advance,
@@ -18,10 +19,12 @@ import { startCycle } from '../sagas/replicate.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 import { refuseStandIn } from './pair-volumes.ts';
+import { checkMode, synchronyOf, withMode } from './session-mode.ts';
+import type { ModeSettings } from './session-mode.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
 
-export interface SessionSettings {
+export interface SessionSettings extends ModeSettings {
   readonly rpoSeconds?: number | undefined;
   /** Of the link, for one cycle; `null` lifts the limit. */
   readonly bytesPerSecond?: number | null | undefined;
@@ -37,14 +40,15 @@ export interface ProtectGroup extends SessionSettings {
 /**
  * Begins replicating a group to a peer; the first cycle copies everything.
  *
- * @throws Refusal `invalid`, `not_found`, `not_holder`, `already_protected`, `operation_running`;
- *   the saga ends undone when the peer does not answer or has other things of those names
+ * @throws Refusal `invalid`, `not_found`, `not_holder`, `already_protected`, `operation_running`,
+ *   `unsupported` (a synchronous session whose stalls nothing bounds); the saga ends undone when the peer does not answer or has other things of those names
  */
 export function protectGroup(
-  { store, clock, here }: Deps,
+  { store, clock, here, stallBound }: Deps & Pick<AppPorts, 'stallBound'>,
   request: ProtectGroup,
 ): Promise<Job & { readonly sessionId: SessionId }> {
   checkSettings(request);
+  checkMode({ stallBound }, request);
   return store.transaction((tx) => beginProtection(tx, { clock, here }, request));
 }
 
@@ -87,7 +91,7 @@ export async function beginProtection(
     rpoSeconds: settings.rpoSeconds,
     bytesPerSecond: settings.bytesPerSecond ?? undefined,
     retainedPoints: settings.retainedPoints ?? DEFAULT_RETAINED_POINTS,
-    sync: undefined,
+    sync: synchronyOf(settings, now),
     state: 'initializing',
     stateSince: now,
     parkedBecause: undefined,
@@ -108,16 +112,19 @@ export async function beginProtection(
  * @throws Refusal `invalid`, `not_found`, `not_holder`
  */
 export function changeSession(
-  { store, here }: Pick<AppPorts, 'store' | 'here'>,
+  { store, clock, here, stallBound }: Deps & Pick<AppPorts, 'stallBound'>,
   { sessionId, ...settings }: SessionSettings & { readonly sessionId: SessionId },
 ): Promise<ReplicationSession> {
   checkSettings(settings);
+  checkMode({ stallBound }, settings);
   return store.transaction(async (tx) => {
     const { groupId } = await tx.sessions.need(sessionId);
     requireHolder(groupId, (await tx.groups.need(groupId)).ownership, here);
     const { rpoSeconds, bytesPerSecond, retainedPoints } = settings;
+    const newestSequence = newest(await tx.points.where({ groupId }))?.sequence ?? 0;
+    const facts = { at: clock.now(), newestSequence };
     return tx.sessions.change(sessionId, (s) => ({
-      ...s,
+      ...withMode(s, settings, facts),
       rpoSeconds: rpoSeconds ?? s.rpoSeconds,
       bytesPerSecond:
         bytesPerSecond === undefined ? s.bytesPerSecond : (bytesPerSecond ?? undefined),

@@ -3,12 +3,14 @@
  * Each may arrive twice or late; the group's epoch tells a late one from a repeat.
  */
 import type { Group } from '../domain/group.ts';
-import type { GroupId, PointId, SiteId, VolumeId } from '../domain/ids.ts';
+import type { GroupId, PointId, SagaId, SiteId, VolumeId } from '../domain/ids.ts';
 import { requireEpoch } from '../domain/ownership.ts';
 import { bySequence } from '../domain/recovery-point.ts';
 import { refuse } from '../domain/refusal.ts';
 import { advance, isPaused } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
+import { newSynchrony, surpassed } from '../domain/synchrony.ts';
+import type { Synchrony } from '../domain/synchrony.ts';
 import type { ReceivingTarget, VolumeHash } from '../ports/engine.ts';
 import type {
   CompleteAnswer,
@@ -64,20 +66,30 @@ export async function receivePoint(
 ): Promise<ReceivingTarget> {
   await acceptOffer(ports, from, offer);
   const { groupId } = offer;
-  const { session, operation, ownSaga } = await ports.store.read(async (tx) => {
-    const group = await tx.groups.need(groupId);
-    return {
-      session: await needSession(tx, groupId),
-      operation: group.operation,
-      ownSaga: group.operation && (await tx.sagas.get(group.operation)),
-    };
-  });
-  if (ownSaga) await ports.sagas.ended(ownSaga.id);
+  const operation = await ownOperationEnded(ports, groupId);
+  const session = await ports.store.read((tx) => needSession(tx, groupId));
   refuseWhilePaused(session);
   await followSource(ports, session, offer.session.line, basePointId);
   // In a handover hosts may be waiting for this point: nothing is done that can wait.
   if (operation === undefined) await keepChainsShort(ports, session);
   return ports.engine.receivePoint({ groupId, pointId, basePointId, peerId: from, volumes });
+}
+
+/**
+ * Waits for an operation of this site's own, such as its half of the handover that made it one.
+ *
+ * @returns the operation that had the group
+ */
+export async function ownOperationEnded(
+  { store, sagas }: Pick<AppPorts, 'store' | 'sagas'>,
+  groupId: GroupId,
+): Promise<SagaId | undefined> {
+  const [operation, ownSaga] = await store.read(async (tx) => {
+    const group = await tx.groups.need(groupId);
+    return [group.operation, group.operation && (await tx.sagas.get(group.operation))] as const;
+  });
+  if (ownSaga) await sagas.ended(ownSaga.id);
+  return operation;
 }
 
 /** Somebody paused it here while the source could not be told, and its cycles wait for that. */
@@ -101,7 +113,7 @@ function refuseWhilePaused(session: ReplicationSession): void {
  */
 export async function completePoint(
   { store, engine, clock }: Pick<AppPorts, 'store' | 'engine' | 'clock'>,
-  { groupId, epoch, pointId, sequence, sealedAt, volumes }: CompleteRequest,
+  { groupId, epoch, pointId, sequence, sealedAt, volumes, surpasses }: CompleteRequest,
 ): Promise<CompleteAnswer> {
   const known = await store.read(async (tx) => {
     const group = await tx.groups.need(groupId);
@@ -125,7 +137,10 @@ export async function completePoint(
     await tx.points.insert({ ...point, commonAt: completedAt, expiring: false });
     const session = await sessionOf(tx, groupId);
     if (session !== undefined) {
-      await tx.sessions.change(session.id, (s) => advance(s, 'cycle_completed', completedAt));
+      const isStandbyPast = surpasses !== undefined && session.sync?.mirrorId === surpasses;
+      await tx.sessions.change(session.id, (s) =>
+        advance(isStandbyPast ? surpassed(s) : s, 'cycle_completed', completedAt),
+      );
     }
     return { completedAt };
   });
@@ -156,6 +171,7 @@ export async function endSession(
   });
   if (!isKnown) return;
   await engine.abandonPoint(groupId);
+  await engine.dropStandby(groupId);
   const discard = await store.transaction(async (tx) => {
     const group = await tx.groups.need(groupId);
     requireEpoch(groupId, group.ownership, epoch);
@@ -280,7 +296,7 @@ async function keepVolumes(tx: Transaction, { groupId, volumes }: GroupOffer): P
 }
 
 /** An operation that runs here counts on its session until it ends; the peer asks again. */
-async function refuseOwnOperation(tx: Transaction, { id, operation }: Group): Promise<void> {
+export async function refuseOwnOperation(tx: Transaction, { id, operation }: Group): Promise<void> {
   const own = operation && (await tx.sagas.get(operation));
   if (own) refuse({ code: 'operation_running', groupId: id, sagaId: own.id, kind: own.kind });
 }
@@ -292,7 +308,7 @@ async function keepSession(
   now: number,
 ): Promise<ReplicationSession> {
   // Which line is followed is settled when a place is opened.
-  const { id, createdAt, line: _, ...settings } = offered;
+  const { id, createdAt, line: _, sync, ...settings } = offered;
   const known = await sessionOf(tx, groupId);
   // The source began another one: that the last has ended never reached this site.
   const isEnded = known?.peerId === from && known.id !== id;
@@ -309,7 +325,7 @@ async function keepSession(
       role: 'destination',
       ...settings,
       bytesPerSecond: settings.bytesPerSecond,
-      sync: undefined,
+      sync: keptSynchrony(undefined, sync, now),
       state: 'initializing',
       stateSince: now,
       parkedBecause: undefined,
@@ -325,5 +341,19 @@ async function keepSession(
   }
   // After a handover that did not reverse, this is how the new destination learns of `reprotect`.
   const woken = session.state === 'failed_over' ? advance(session, 'reprotect', now) : session;
-  return tx.sessions.change(session.id, () => ({ ...woken, ...settings }));
+  const kept = keptSynchrony(session.sync, sync, now);
+  return tx.sessions.change(session.id, () => ({ ...woken, ...settings, sync: kept }));
+}
+
+/** A standby that is the newest that there is here outlives that the source no longer wants it. */
+function keptSynchrony(
+  known: Synchrony | undefined,
+  offered: GroupOffer['session']['sync'],
+  now: number,
+): Synchrony | undefined {
+  if (offered === undefined) return known?.completeUpTo === undefined ? undefined : known;
+  const { stallSeconds } = offered;
+  return known
+    ? { ...known, stallSeconds }
+    : newSynchrony(stallSeconds, 'the source began it', now);
 }

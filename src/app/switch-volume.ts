@@ -12,7 +12,7 @@ import type { AppPorts } from './app-ports.ts';
  *   group with others: they are served together
  */
 export async function switchVolume(
-  ports: Pick<AppPorts, 'store' | 'engine' | 'here' | 'gate'>,
+  ports: Pick<AppPorts, 'store' | 'engine' | 'here' | 'gate' | 'clock'>,
   { volumeId, online }: { readonly volumeId: VolumeId; readonly online: boolean },
 ): Promise<void> {
   const groupId = await ports.store.transaction(async (tx): Promise<GroupId> => {

@@ -45,6 +45,14 @@ export interface Session {
   readonly peer: Named;
   readonly role: 'source' | 'destination';
   readonly state: string;
+  readonly mode: 'async' | 'sync';
+  readonly sync?: {
+    readonly condition: string;
+    readonly since: string;
+    readonly why: string;
+    readonly stallSeconds: number;
+    readonly completeUpTo?: string;
+  };
   readonly parkedBecause?: string;
   readonly pause?: { readonly bothSides: boolean };
   readonly backlog?: { readonly bytes: number; readonly estimatedSeconds?: number };
@@ -127,6 +135,7 @@ export interface Preflight {
 export interface FailoverPreflight {
   readonly point?: Point;
   readonly pointAgeSeconds?: number;
+  readonly completeUpTo?: string;
   readonly newerPoints: number;
   readonly incompleteBytes: number;
   readonly setAsideBytes: number;
@@ -158,7 +167,7 @@ export interface RestorePreflight {
 
 export type FailoverLoss = Pick<
   FailoverPreflight,
-  'pointAgeSeconds' | 'newerPoints' | 'incompleteBytes' | 'setAsideBytes'
+  'pointAgeSeconds' | 'completeUpTo' | 'newerPoints' | 'incompleteBytes' | 'setAsideBytes'
 >;
 
 export interface Fork extends Named {

@@ -140,13 +140,14 @@ async function dryHandover(cli: Cli, path: string, body: object): Promise<void> 
 
 async function dryFailover(cli: Cli, path: string, body: object): Promise<void> {
   const { preflight } = await dryRun<FailoverPreflight>(cli, path, body);
-  const { warnings, point, newerPoints, confirmation } = preflight;
+  const { warnings, point, newerPoints, completeUpTo, confirmation } = preflight;
   const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(cli.api, why)));
   print(cli, preflight, () =>
     facts([
       ...possible(blockedBy),
       ...warnings.map((warning) => ['warning', warning] as const),
       ['stands on', point && sayPoint(point)],
+      ['complete up to', completeUpTo && sayInstant(completeUpTo)],
       ['lost writes', point && sayLoss(preflight)],
       ['set aside', newerPoints > 0 ? `${newerPoints} newer point(s) at this site` : undefined],
       ['confirmation', confirmation && `--confirm ${confirmation}`],

@@ -1,5 +1,6 @@
 /** Replication: the same verbs for a group and for a volume that stands alone. */
 import { setTimeout as passes } from 'node:timers/promises';
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { Job, Session } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
@@ -16,6 +17,10 @@ interface Settings {
   readonly rpo?: string;
   readonly limit?: string;
   readonly keep?: string;
+  readonly mode?: string;
+  readonly onLoss?: string;
+  readonly stall?: string;
+  readonly acceptUnboundedStall?: boolean;
 }
 
 export function addSessionCommands(
@@ -134,13 +139,32 @@ async function firstCopy(cli: Cli, path: string): Promise<void> {
 function settings(command: Command): Command {
   return command
     .option('--limit <size>', 'bytes per second of the link, such as 50M; "none" lifts it')
-    .option('--keep <number>', 'how many points the destination keeps');
+    .option('--keep <number>', 'how many points the destination keeps')
+    .addOption(
+      new Option('--mode <mode>', 'sync: hosts are answered when both sites have a write').choices([
+        'async',
+        'sync',
+      ]),
+    )
+    .option('--stall <time>', 'how long hosts wait for a lost destination, 1s to 10s')
+    .addOption(
+      new Option('--on-loss <what>', 'whether hosts then go on alone').choices([
+        'continue',
+        'hold',
+      ]),
+    )
+    .option('--accept-unbounded-stall', 'although nothing here can end what a silent link holds');
 }
 
-function settingsBody({ rpo, limit, keep }: Settings): object {
+function settingsBody(options: Settings): object {
+  const { rpo, limit, keep, mode, stall, onLoss, acceptUnboundedStall } = options;
   return {
     ...(rpo !== undefined && { rpoSeconds: parseSeconds(rpo) }),
     ...(limit !== undefined && { bytesPerSecond: limit === 'none' ? null : parseSize(limit) }),
     ...(keep !== undefined && { retainedPoints: Number(keep) }),
+    ...(mode !== undefined && { mode }),
+    ...(stall !== undefined && { stallSeconds: parseSeconds(stall) }),
+    ...(onLoss !== undefined && { onLoss }),
+    ...(acceptUnboundedStall !== undefined && { acceptUnboundedStall }),
   };
 }

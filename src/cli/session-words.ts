@@ -7,7 +7,9 @@ import { sayBytes, sayInstant, saySeconds } from './quantities.ts';
 export function sayReplication(session: Session): string {
   const { role, peer, state } = session;
   const direction = role === 'source' ? 'to' : 'from';
-  return [`${direction} ${peer.name}`, state.replaceAll('_', ' '), sayRpo(session)].join(', ');
+  const data = session.sync?.condition.replaceAll('_', ' ');
+  const words = [`${direction} ${peer.name}`, state.replaceAll('_', ' '), data, sayRpo(session)];
+  return words.filter((word) => word !== undefined).join(', ');
 }
 
 /** How old the newest point at the destination is, and how old it may be. */
@@ -19,6 +21,17 @@ export function sayRpo({ rpoNowSeconds, rpoSeconds, rpoMet }: Session): string {
 
 function sayWhere({ bothSides }: NonNullable<Session['pause']>): string {
   return bothSides ? 'at both sites' : 'at this site only; pause it once more to pause the other';
+}
+
+/** `in sync since 2026-11-21 03:10: every write is at both sites; hosts wait 3 s at most` */
+function sayCondition({
+  condition,
+  since,
+  why,
+  stallSeconds,
+}: NonNullable<Session['sync']>): string {
+  const state = `${condition.replaceAll('_', ' ')} since ${sayInstant(since)}`;
+  return `${state}: ${why}; hosts wait ${stallSeconds} s at most`;
 }
 
 function sayBacklog({ bytes, estimatedSeconds }: NonNullable<Session['backlog']>): string {
@@ -35,6 +48,7 @@ export function sessionFacts(
     ['state', session.state.replaceAll('_', ' ')],
     ['paused', session.pause && sayWhere(session.pause)],
     ['waiting', session.backlog && sayBacklog(session.backlog)],
+    ['data', session.sync && sayCondition(session.sync)],
     ['because', session.parkedBecause],
     ['RPO', sayRpo(session)],
     ['limit', bytesPerSecond === undefined ? undefined : `${sayBytes(bytesPerSecond)}/s`],

@@ -29,7 +29,8 @@ export function nextCycleAt(
   const last = newestCommon(points);
   if (last === undefined) return session.createdAt;
   // The mirror waits for it.
-  if (wantsMirror(session) && session.sync?.condition.state !== 'in_sync') {
+  const waits = wantsMirror(session) || session.sync?.isEnding === true;
+  if (waits && session.sync?.condition.state !== 'in_sync') {
     if (needsCycle(session, points)) return last.sealedAt + MIN_CYCLE_INTERVAL_MS;
   }
   const reserveMs = (session.lastCycle?.durationMs ?? 0) * SAFETY_FACTOR + SAFETY_MS;

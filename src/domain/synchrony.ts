@@ -26,7 +26,13 @@ export interface Synchrony {
    * point has all that the standby has, so only that may take its place.
    */
   readonly lostAfter: number | undefined;
+  /** It becomes asynchronous once a point has all that the standby has. */
+  readonly isEnding: boolean;
 }
+
+export const MIN_STALL_SECONDS = 1;
+export const MAX_STALL_SECONDS = 10;
+export const DEFAULT_STALL_SECONDS = 3;
 
 /** Between two mirrors, so that a link that comes and goes does not make a storm of them. */
 export const MIRROR_REST_MS = 1000;
@@ -38,6 +44,7 @@ export function newSynchrony(stallSeconds: number, why: string, at: Instant): Sy
     mirrorId: undefined,
     completeUpTo: undefined,
     lostAfter: undefined,
+    isEnding: false,
   };
 }
 
@@ -46,7 +53,9 @@ const mirrored = new Set<SessionState>(['ok', 'synchronizing', 'system_paused', 
 
 /** Whether this source should have a mirror now. */
 export function wantsMirror(session: ReplicationSession): boolean {
-  return session.sync !== undefined && session.role === 'source' && mirrored.has(session.state);
+  return (
+    session.sync?.isEnding === false && session.role === 'source' && mirrored.has(session.state)
+  );
 }
 
 /** What the source finds of its mirror. */
@@ -108,12 +117,19 @@ export function withoutMirror<T extends Pick<ReplicationSession, 'sync'>>(
   at: Instant,
 ): T {
   const { sync } = session;
-  return sync === undefined
-    ? session
-    : { ...session, sync: newSynchrony(sync.stallSeconds, why, at) };
+  if (sync === undefined) return session;
+  return { ...session, sync: sync.isEnding ? undefined : newSynchrony(sync.stallSeconds, why, at) };
 }
 
-/** Whether this point has all that the standby of that mirror has. */
+/** The session once a point took the standby's place: another mirror may begin. */
+export function surpassed(session: ReplicationSession): ReplicationSession {
+  const { sync } = session;
+  if (sync === undefined) return session;
+  const after = { ...sync, mirrorId: undefined, completeUpTo: undefined };
+  return { ...session, sync: sync.isEnding ? undefined : after };
+}
+
+/** The mirror whose standby has nothing that this point lacks, if it was lost before that was sealed. */
 export function surpasses(
   { sync }: ReplicationSession,
   { sequence }: Pick<RecoveryPoint, 'sequence'>,

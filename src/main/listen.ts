@@ -5,10 +5,10 @@ import Fastify from 'fastify';
 import type { FastifyHttpsOptions, FastifyInstance } from 'fastify';
 import { createApp } from '../app/app.ts';
 import type { AppPorts } from '../app/app-ports.ts';
+import type { DataPlanes } from '../app/meet-peer.ts';
 import type { EvsOptions } from '../dialects/evs/options.ts';
 import { PATH as PEER_PATH } from '../peer/v1/messages.ts';
 import { peerServer } from '../peer/v1/server.ts';
-import type { supervisor } from '../reconcilers/supervisor.ts';
 import type { SiteConfig } from './config.ts';
 import { dialects } from './dialects.ts';
 import type { Dialect } from './dialects.ts';
@@ -33,7 +33,7 @@ export async function listen(
   { address, ports: at }: SiteConfig,
   identity: SiteIdentity,
   ports: AppPorts,
-  dataPlanes: ReturnType<typeof supervisor>['dataPlanes'],
+  dataPlanes: DataPlanes,
 ): Promise<{ readonly close: () => Promise<void> }> {
   const urls = dialectUrls({ address, ports: at });
   const options: EvsOptions = { app: createApp(ports), log: ports.log, urls };
@@ -63,7 +63,7 @@ export async function listen(
 async function peerListener(
   identity: SiteIdentity,
   ports: AppPorts,
-  dataPlanes: ReturnType<typeof supervisor>['dataPlanes'],
+  dataPlanes: DataPlanes,
 ): Promise<FastifyInstance> {
   // Any certificate may knock; each message looks whose it is. No tickets: a resumed
   // connection would not show its certificate again.

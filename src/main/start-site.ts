@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppPorts } from '../app/app-ports.ts';
+import type { DataPlanes } from '../app/meet-peer.ts';
 import { createUser } from '../app/sign-in.ts';
 import { hostDistinguishedName, siteDistinguishedName } from '../certificates/identity.ts';
 import { newId } from '../domain/ids.ts';
@@ -20,6 +21,7 @@ import { FirstWords } from '../reconcilers/first-words.ts';
 import { housekeeping } from '../reconcilers/housekeeping.ts';
 import { terms } from '../reconcilers/terms.ts';
 import { linkWatch } from '../reconcilers/link-watch.ts';
+import { mirrorWatch } from '../reconcilers/mirror-watch.ts';
 import { policies } from '../reconcilers/policies.ts';
 import { retention } from '../reconcilers/retention.ts';
 import { scheduler } from '../reconcilers/scheduler.ts';
@@ -112,8 +114,11 @@ export async function startSite(
   const gate = new GroupGate();
   const sagaPorts = { here, engine, importer: noImporter, peer, store, clock: systemClock, gate };
   const sagas = new SagaRunner(sagaPorts, allSagas, log);
+  const cut = await linkCut.probe();
+  log.info({ event: 'link_cut_probed', ...cut });
   const ports: AppPorts = {
     ...sagaPorts,
+    stallBound: cut,
     vault: siteVault(await keepSiteKey(join(config.dataDirectory, 'secrets', 'site.key'))),
     sagas,
     log,
@@ -132,18 +137,23 @@ export async function startSite(
     }),
   };
   const firstPassword = await keepAdministrator(ports, adminPassword);
-  const cut = await linkCut.probe();
-  log.info({ event: 'link_cut_probed', ...cut });
 
   const firstWords = new FirstWords();
   const watch = supervisor(ports, firstWords);
-  const listeners = await listen(config, identity, ports, watch.dataPlanes);
+  const mirrors = mirrorWatch(ports, cut.possible ? linkCut : undefined);
+  const dataPlanes: DataPlanes = async (groupId) => ({
+    ...(await watch.dataPlanes(groupId)),
+    level: mirrors.level(groupId),
+  });
+  const listeners = await listen(config, identity, ports, dataPlanes);
   await sagas.start();
   const loops = [
     watch,
+    mirrors,
     linkWatch(ports, {
-      dataPlanes: watch.dataPlanes,
+      dataPlanes,
       firstWords,
+      onAnswer: (peerId, answer) => mirrors.hear(peerId, answer),
       linkCut: cut.possible ? linkCut : undefined,
       endCalls: (peerId) => peer.endCalls(peerId),
     }),

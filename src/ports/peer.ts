@@ -2,6 +2,7 @@ import type {
   ForkId,
   GroupId,
   Instant,
+  MirrorId,
   PointId,
   PolicyId,
   RuleId,
@@ -12,6 +13,7 @@ import type {
 } from '../domain/ids.ts';
 import type { Ownership } from '../domain/ownership.ts';
 import type { PointVolume } from '../domain/recovery-point.ts';
+import type { DataConditionState } from '../domain/data-condition.ts';
 import type { Fork } from '../domain/fork.ts';
 import type { StandIn } from '../domain/stand-in.ts';
 import type { ErrandAnswer, Holdings, SentErrand } from './errands.ts';
@@ -46,6 +48,12 @@ export interface PeerProtocol {
 
   /** Everything was sent: make it a point. Resolves when it is durable there. */
   completePoint(to: SiteId, complete: CompleteRequest): Promise<CompleteAnswer>;
+
+  /** Opens a standby; see `Engine.openStandby`. Renews the group's copy on the way. */
+  openStandby(to: SiteId, open: StandbyRequest): Promise<ReceivingTarget>;
+
+  /** The standby is level and hosts are fenced: make it this point. Durable there when it resolves. */
+  keepStandby(to: SiteId, keep: KeepStandby): Promise<CompleteAnswer>;
 
   /**
    * Locks the destination for a handover, or says why it cannot take the group.
@@ -101,6 +109,18 @@ export interface GroupBeat {
   /** The data plane process that serves or receives, when there is one. */
   readonly instance: string | undefined;
   readonly dataPlane: 'stopped' | 'running' | 'hung';
+  /** Of a synchronous session. */
+  readonly sync: SyncBeat | undefined;
+}
+
+export interface SyncBeat {
+  readonly mirrorId: MirrorId;
+  /**
+   * The source: up to then, by its clock, the standby has all that was acknowledged. The
+   * destination: it has recorded that, so that a failover there stands on it.
+   */
+  readonly completeUpTo: Instant | undefined;
+  readonly condition: DataConditionState;
 }
 
 /** Everything that the destination needs to know so that it can go on alone. */
@@ -122,6 +142,7 @@ export interface GroupOffer {
     readonly retainedPoints: number;
     /** Of the source's history; see `ReplicationSession`. */
     readonly line: number;
+    readonly sync: { readonly stallSeconds: number } | undefined;
     readonly createdAt: Instant;
   };
 }
@@ -177,6 +198,25 @@ export interface ReceiveRequest {
 export interface CompleteRequest {
   readonly groupId: GroupId;
   readonly epoch: number;
+  readonly pointId: PointId;
+  readonly sequence: number;
+  readonly sealedAt: Instant;
+  readonly volumes: readonly PointVolume[];
+  /** The point was sealed after this mirror was lost: its standby has nothing more. */
+  readonly surpasses: MirrorId | undefined;
+}
+
+export interface StandbyRequest {
+  readonly offer: GroupOffer;
+  readonly mirrorId: MirrorId;
+  readonly basePointId: PointId;
+  readonly volumes: readonly PointVolume[];
+}
+
+export interface KeepStandby {
+  readonly groupId: GroupId;
+  readonly epoch: number;
+  readonly mirrorId: MirrorId;
   readonly pointId: PointId;
   readonly sequence: number;
   readonly sealedAt: Instant;

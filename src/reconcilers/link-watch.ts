@@ -12,6 +12,7 @@ import type { Instant, SiteId } from '../domain/ids.ts';
 import { Refusal } from '../domain/refusal.ts';
 import type { LinkState } from '../domain/site.ts';
 import type { LinkCut } from '../ports/link-cut.ts';
+import type { Beat } from '../ports/peer.ts';
 import type { FirstWords } from './first-words.ts';
 import { loop } from './loop.ts';
 import type { Loop } from './loop.ts';
@@ -25,6 +26,8 @@ export interface LinkWatchOptions {
   readonly firstWords: FirstWords;
   /** Absent where this machine cannot close connections; see `LinkCut.probe`. */
   readonly linkCut: LinkCut | undefined;
+  /** Hears what a peer answered. */
+  readonly onAnswer?: (peerId: SiteId, answer: Beat) => void;
   /** Ends what waits for an answer of the peer. */
   readonly endCalls?: (peerId: SiteId) => void;
 }
@@ -46,7 +49,7 @@ async function beat(
   heard: Map<SiteId, Instant>,
 ): Promise<void> {
   try {
-    await exchangeBeats(ports, peerId, options.dataPlanes);
+    options.onAnswer?.(peerId, await exchangeBeats(ports, peerId, options.dataPlanes));
     options.firstWords.hear(peerId);
     missed.set(peerId, 0);
     heard.set(peerId, ports.clock.now());
@@ -105,7 +108,8 @@ async function cutLinks(
   const sessions = await store.read((tx) => tx.sessions.where({ peerId }));
   for (const { groupId, role } of sessions) {
     const { sendingTo, receiving, address } = await engine.inspect(groupId);
-    const end = role === 'source' ? sendingTo : receiving && address;
+    const mirror = await engine.inspectMirror(groupId);
+    const end = role === 'source' ? (mirror?.to ?? sendingTo) : receiving && address;
     if (end === undefined) continue;
     const connections = await linkCut.cutConnections(end.host, end.port);
     log.warn({ event: 'link_cut', groupId, peerId, connections });

@@ -35,7 +35,8 @@ export function supervisor(ports: AppPorts, firstWords: FirstWords): Supervisor 
     ...loop(ports, 'supervisor', REST_MS, round),
     dataPlanes: (groupId) => {
       const inspection = seen.get(groupId);
-      return { dataPlane: inspection?.dataPlane ?? 'stopped', instance: inspection?.instance };
+      const { dataPlane = 'stopped', instance } = inspection ?? {};
+      return { dataPlane, instance };
     },
   };
 }

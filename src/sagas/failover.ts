@@ -4,16 +4,20 @@
  *   destination B                                   holder A: gone, cut off, or late to hear
  *   drop what is being received
  *   ══ point of no return: holder B, epoch e+1, forced ══
+ *   where there is a standby: it becomes the newest point
  *   set aside points after the chosen one (a fork); or take what a test or a fork wrote on it
  *   serve                                           … hears e+1 ─ fences ─ `set-aside`
  */
 import type { SessionState } from '../domain/replication-session.ts';
+import type { FilledStandby } from '../domain/failover-basis.ts';
 import type { ForkId, GroupId, PointId, SessionId } from '../domain/ids.ts';
+import { newest } from '../domain/recovery-point.ts';
 import { refuse } from '../domain/refusal.ts';
 import { seize } from '../domain/ownership.ts';
 import { afterFailover, afterUndoneFailover } from '../domain/replication-session.ts';
 import { adopt, recordAdopted } from './adopt.ts';
 import type { Adoption } from './adopt.ts';
+import type { Transaction } from '../ports/store.ts';
 import { newFork } from './forks.ts';
 import { dropPointsAfter } from './points.ts';
 import { saga } from './saga.ts';
@@ -29,6 +33,8 @@ export interface Failover {
   readonly adopts: Adoption | undefined;
   /** The session's state when it was asked. */
   readonly before: SessionState;
+  /** What a mirror has filled is newer than every point here: it becomes this point first. */
+  readonly standby?: FilledStandby | undefined;
 }
 
 export const failover = saga<Failover>('failover')
@@ -52,6 +58,14 @@ export const failover = saga<Failover>('failover')
       offline: false,
       standsOn: pointId,
     }));
+  })
+  .step('keep-standby', {
+    do: async ({ engine }, { groupId, standby }) => {
+      if (standby) await engine.keepStandby(groupId, standby.mirrorId, standby.pointId);
+    },
+  })
+  .commit('record-standby', async (tx, { groupId, standby }) => {
+    if (standby) await insertStandby(tx, groupId, standby);
   })
   .step('keep-copy', {
     do: async ({ engine }, { groupId, adopts }) => {
@@ -81,3 +95,24 @@ export const failover = saga<Failover>('failover')
     await unlockGroup(tx, groupId, sagaId);
     await tx.sessions.change(sessionId, (s) => afterFailover(s, 'source', now));
   });
+
+/** Nobody else has it: the site that filled it may have written more since. */
+async function insertStandby(
+  tx: Transaction,
+  groupId: GroupId,
+  { pointId, completeUpTo }: FilledStandby,
+): Promise<void> {
+  const { ownership } = await tx.groups.need(groupId);
+  const below = newest(await tx.points.where({ groupId }));
+  await tx.points.insert({
+    id: pointId,
+    groupId,
+    sequence: (below?.sequence ?? 0) + 1,
+    epoch: ownership.epoch - 1,
+    sealedAt: completeUpTo,
+    // A mirror does not outlive a change of volumes.
+    volumes: below?.volumes ?? [],
+    commonAt: undefined,
+    expiring: false,
+  });
+}

@@ -6,6 +6,7 @@
  *   settle, warm-up (cycles until little is left) ─────────────────▶ points
  *   close-to-hosts, fence: no host write can be acknowledged
  *   last-point ────────────────────────────────────────────────────▶ the last point, complete
+ *     (where a mirror is level nothing is sent: both ends of it are sealed as that point)
  *   ══ point of no return: given away, holder B, epoch e+1 (A's store) ══
  *   take ──────────────────────────────────────────────────────────▶ holder B, epoch e+1; serves
  *   demote, become-destination                                       replicates back, or not
@@ -16,6 +17,7 @@ import type {
   ForkId,
   GroupId,
   Instant,
+  MirrorId,
   PointId,
   SagaId,
   SessionId,
@@ -29,8 +31,8 @@ import { advance, afterHandover } from '../domain/replication-session.ts';
 import type { PrepareHandover } from '../ports/peer.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
 import { POINT_OF_NO_RETURN, saga } from './saga.ts';
-import { fenceGroup, serveGroup, settleCycle, unlockGroup } from './operation.ts';
-import { startCycle } from './replicate.ts';
+import { fenceGroup, noteOfMirror, serveGroup, settleCycle, unlockGroup } from './operation.ts';
+import { PAUSE_LIMIT_MS, recordPoint, startCycle } from './replicate.ts';
 import { needSession } from './offer.ts';
 
 /** Ids are chosen before the first step, so that a step that runs twice means the same thing. */
@@ -85,9 +87,11 @@ export const handover = saga<Handover>('handover')
     },
   )
   .step('fence', { do: (ports, { groupId }) => fenceGroup(ports, groupId) })
+  .step('finish-mirror', { do: (ports, h) => finishMirror(ports, h) })
   .step('last-point', {
     attempts: 1,
-    do: async (ports, h, _done, control) => {
+    do: async (ports, h, { 'finish-mirror': { level } }, control) => {
+      if (level !== undefined) return sealBothEnds(ports, h, level);
       const { lastCycle } = await runCycle(ports, h, h.last, control);
       // Any other point than the one sealed behind the fence would lose what came after it.
       if (lastCycle?.pointId !== h.last.pointId) {
@@ -148,6 +152,50 @@ async function isRefusedAs(call: Promise<void>, code: ReasonCode): Promise<boole
   }
 }
 
+/**
+ * Ends the mirror behind the fence, so that it proves both ends equal.
+ *
+ * @returns the mirror; undefined when there was none, or it was not level to the end: then the last
+ *   point travels as any other
+ */
+async function finishMirror(
+  { store, engine, clock }: SagaPorts,
+  { groupId }: Handover,
+): Promise<{ readonly level: MirrorId | undefined }> {
+  const { sync } = await sessionAfter(store, groupId);
+  const mirrorId = sync?.mirrorId;
+  if (sync === undefined) return { level: undefined };
+  const isLevel = sync.condition.state === 'in_sync' && mirrorId !== undefined;
+  const finished = isLevel ? engine.finishMirror(groupId, mirrorId) : engine.stopMirror(groupId);
+  const level = await finished.then(
+    () => (isLevel ? mirrorId : undefined),
+    (error: unknown) => {
+      if (error instanceof Failure) return undefined;
+      throw error;
+    },
+  );
+  const [why, now] = ['the group is handed over', clock.now()];
+  await store.transaction((tx) => noteOfMirror(tx, groupId, 'ended', why, now));
+  return { level };
+}
+
+/** Nothing has been written since the mirror's end: what each site has is that same instant. */
+async function sealBothEnds(
+  { store, engine, peer }: SagaPorts,
+  { groupId, to, last: { pointId } }: Handover,
+  mirrorId: MirrorId,
+): Promise<{ readonly sentBytes: number }> {
+  const seal = await engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS);
+  const { sequence, epoch } = await store.transaction((tx) => recordPoint(tx, groupId, seal));
+  const { sealedAt, volumes } = seal;
+  const point = { pointId, sequence, sealedAt, volumes };
+  const { completedAt } = await peer.keepStandby(to, { groupId, epoch, mirrorId, ...point });
+  await store.transaction((tx) =>
+    tx.points.change(pointId, (p) => ({ ...p, commonAt: completedAt })),
+  );
+  return { sentBytes: 0 };
+}
+
 function lockOf({ groupId, epoch }: Handover, sagaId: SagaId): PrepareHandover {
   return { groupId, epoch, sagaId };
 }
@@ -159,6 +207,8 @@ async function warmUp(
   control: StepControl,
 ): Promise<{ readonly cycles: number }> {
   let cycles = 0;
+  const { sync } = await sessionAfter(ports.store, h.groupId);
+  if (sync?.condition.state === 'in_sync') return { cycles };
   for (const planned of h.warmUps) {
     const { lastCycle } = await runCycle(ports, h, planned, control);
     cycles += 1;

@@ -4,7 +4,7 @@
  */
 import type { GroupId, VolumeId } from '../domain/ids.ts';
 import type { Transaction } from '../ports/store.ts';
-import { serveGroup, settleCycle, unlockGroup } from './operation.ts';
+import { serveGroup, settleReplication, unlockGroup } from './operation.ts';
 import { leavePoints } from './points.ts';
 import type { SagaPorts } from './saga.ts';
 import { saga } from './saga.ts';
@@ -31,7 +31,7 @@ export const moveVolumes = saga<MoveVolumes>('move-volume')
   })
   .step('settle', {
     do: async (ports, { moves }, _done, control) => {
-      for (const groupId of groupsOf(moves)) await settleCycle(ports, groupId, control);
+      for (const groupId of groupsOf(moves)) await settleReplication(ports, groupId, control);
     },
   })
   .step('move', {

@@ -47,6 +47,7 @@ export async function offerOf(tx: Transaction, session: ReplicationSession): Pro
       bytesPerSecond: session.bytesPerSecond,
       retainedPoints: session.retainedPoints,
       line: session.line,
+      sync: session.sync && { stallSeconds: session.sync.stallSeconds },
       createdAt: session.createdAt,
     },
   };

@@ -1,7 +1,10 @@
-import type { GroupId, ImportId, SagaId } from '../domain/ids.ts';
+import type { ConditionFact } from '../domain/data-condition.ts';
+import type { GroupId, ImportId, Instant, SagaId } from '../domain/ids.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
 import { mayServe } from '../domain/group.ts';
 import type { Group } from '../domain/group.ts';
+import { newest } from '../domain/recovery-point.ts';
+import { withFact } from '../domain/synchrony.ts';
 import type { Transaction } from '../ports/store.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
 import { sessionOf } from './offer.ts';
@@ -51,7 +54,47 @@ export async function settleCycle(
   if (session?.cycle !== undefined) await ended(session.cycle.sagaId);
 }
 
-type Doors = Pick<SagaPorts, 'store' | 'engine' | 'here' | 'gate'>;
+/**
+ * The same for whoever is about to change the group's volumes: a mirror does not outlive that. It is
+ * said first that the copies part, and done then.
+ */
+export async function settleReplication(
+  ports: Pick<SagaPorts, 'store' | 'clock' | 'engine'>,
+  groupId: GroupId,
+  control: Pick<StepControl, 'ended'>,
+): Promise<void> {
+  const { store, clock, engine } = ports;
+  await settleCycle(ports, groupId, control);
+  const now = clock.now();
+  await store.transaction((tx) => noteOfMirror(tx, groupId, 'ended', 'its volumes change', now));
+  await engine.stopMirror(groupId);
+}
+
+/** What a saga knows of the session's mirror. Does nothing for an asynchronous one. */
+export async function noteOfMirror(
+  tx: Transaction,
+  groupId: GroupId,
+  fact: ConditionFact,
+  why: string,
+  at: Instant,
+): Promise<void> {
+  const session = await sessionOf(tx, groupId);
+  if (session?.sync === undefined) return;
+  const newestSequence = newest(await tx.points.where({ groupId }))?.sequence ?? 0;
+  await tx.sessions.change(session.id, (s) => withFact(s, fact, { why, at, newestSequence }));
+}
+
+/** Hosts that come in where the mirror died with its data plane write here alone: it is said before. */
+async function sayParted({ store, engine, clock }: Doors, groupId: GroupId): Promise<void> {
+  const session = await store.read((tx) => sessionOf(tx, groupId));
+  if (session?.sync?.condition.state !== 'in_sync') return;
+  const mirror = await engine.inspectMirror(groupId);
+  if (mirror !== undefined && mirror.state !== 'failed') return;
+  const why = mirror?.why ?? 'the mirror is gone';
+  await store.transaction((tx) => noteOfMirror(tx, groupId, 'broken', why, clock.now()));
+}
+
+type Doors = Pick<SagaPorts, 'store' | 'engine' | 'here' | 'gate' | 'clock'>;
 
 /**
  * Opens the group to its hosts as the store has them now; does nothing where this site may not
@@ -77,14 +120,16 @@ export function fenceGroup({ engine, gate }: Doors, groupId: GroupId): Promise<v
 }
 
 function open(
-  { store, engine, here, gate }: Doors,
+  ports: Doors,
   groupId: GroupId,
   prepare: (group: Group) => Promise<void>,
 ): Promise<void> {
+  const { store, engine, here, gate } = ports;
   return gate.through(groupId, async () => {
     const group = await store.read((tx) => tx.groups.need(groupId));
     if (!mayServe(group, here)) return;
     await prepare(group);
+    await sayParted(ports, groupId);
     await engine.serve(groupId, { hosts: group.hosts, history: group.ownership.history.id });
   });
 }

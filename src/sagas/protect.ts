@@ -1,7 +1,7 @@
 /** Begins a group's replication: the destination gets the group's copy, then cycles start. */
 import type { GroupId, PolicyId, SessionId, SiteId } from '../domain/ids.ts';
 import { offerOf } from './offer.ts';
-import { ignoringRefusals, settleCycle, unlockGroup } from './operation.ts';
+import { ignoringRefusals, settleReplication, unlockGroup } from './operation.ts';
 import { assign } from './policies.ts';
 import { saga } from './saga.ts';
 
@@ -54,7 +54,7 @@ export interface Unprotect {
 export const unprotect = saga<Unprotect>('unprotect')
   .pointOfNoReturn()
   .step('settle', {
-    do: (ports, { groupId }, _done, control) => settleCycle(ports, groupId, control),
+    do: (ports, { groupId }, _done, control) => settleReplication(ports, groupId, control),
   })
   .step('cancel-send', { do: ({ engine }, { groupId }) => engine.cancelSend(groupId) })
   .step('end-there', {

@@ -6,11 +6,12 @@
  * A sealed point that did not get through stays and is sent before a new one is sealed. What was
  * already sent of it stays, too: the next cycle goes on there while both data planes live.
  */
-import type { GroupId, Instant, PointId, SagaId, SessionId } from '../domain/ids.ts';
+import type { GroupId, Instant, MirrorId, PointId, SagaId, SessionId } from '../domain/ids.ts';
 import { bySequence, newestCommon, nextUnsent } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { CycleReport, ReplicationSession } from '../domain/replication-session.ts';
+import { surpassed, surpasses } from '../domain/synchrony.ts';
 import type { SealedPoint } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
 import { keepChainsShort } from './forget-points.ts';
@@ -91,15 +92,16 @@ export const replicate = saga<Replicate>('replicate')
   );
 
 /** A repeat changes nothing. */
-async function recordPoint(
+export async function recordPoint(
   tx: Transaction,
   groupId: GroupId,
   { pointId, sealedAt, volumes }: SealedPoint,
-): Promise<void> {
-  if ((await tx.points.get(pointId)) !== undefined) return;
+): Promise<RecoveryPoint> {
+  const known = await tx.points.get(pointId);
+  if (known !== undefined) return known;
   const { ownership } = await tx.groups.need(groupId);
   const points = bySequence(await tx.points.where({ groupId }));
-  await tx.points.insert({
+  return tx.points.insert({
     id: pointId,
     groupId,
     sequence: (points.at(-1)?.sequence ?? 0) + 1,
@@ -127,8 +129,12 @@ async function deliver(
     { groupId, pointId, basePointId, peerId, target, bytesPerSecond },
     { onProgress, signal },
   );
-  const complete = { groupId, epoch, pointId, sequence, sealedAt, volumes };
+  // Asked now: where the mirror was lost after the point was sealed, its standby is ahead of it.
+  const now = await store.read((tx) => tx.sessions.need(sessionId));
+  const past = surpasses(now, point);
+  const complete = { groupId, epoch, pointId, sequence, sealedAt, volumes, surpasses: past };
   const { completedAt } = await peer.completePoint(peerId, complete);
+  if (past !== undefined) await store.transaction((tx) => leaveMirror(tx, sessionId, past));
 
   return {
     completedAt,
@@ -136,6 +142,11 @@ async function deliver(
     restarts: sent.restarted ? 1 : 0,
     ...reasonFor(session, base, sent.wholeVolumes.length, volumes.length),
   };
+}
+
+/** The destination goes by the point from now on. A repeat changes nothing. */
+async function leaveMirror(tx: Transaction, id: SessionId, mirrorId: MirrorId): Promise<void> {
+  await tx.sessions.change(id, (s) => (s.sync?.mirrorId === mirrorId ? surpassed(s) : s));
 }
 
 interface CycleFacts {

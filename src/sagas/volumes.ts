@@ -1,7 +1,7 @@
 /** Volumes come, grow and go. */
 import type { GroupId, SiteId, VolumeId } from '../domain/ids.ts';
 import type { Transaction } from '../ports/store.ts';
-import { ignoringRefusals, serveGroup, settleCycle, unlockGroup } from './operation.ts';
+import { ignoringRefusals, serveGroup, settleReplication, unlockGroup } from './operation.ts';
 import { leavePoints } from './points.ts';
 import { saga } from './saga.ts';
 
@@ -41,7 +41,7 @@ export interface DeleteVolume {
 export const deleteVolume = saga<DeleteVolume>('delete-volume')
   .pointOfNoReturn()
   .step('settle', {
-    do: (ports, { groupId }, _done, control) => settleCycle(ports, groupId, control),
+    do: (ports, { groupId }, _done, control) => settleReplication(ports, groupId, control),
   })
   .step('delete', {
     do: async ({ store, engine }, { volumeId, groupId }) => {
@@ -69,7 +69,7 @@ export interface ResizeVolume {
 export const resizeVolume = saga<ResizeVolume>('resize-volume')
   .ifUndone((tx, { groupId }, { sagaId }) => unlockGroup(tx, groupId, sagaId))
   .step('settle', {
-    do: (ports, { groupId }, _done, control) => settleCycle(ports, groupId, control),
+    do: (ports, { groupId }, _done, control) => settleReplication(ports, groupId, control),
   })
   .step('grow-there', {
     do: async ({ store, peer }, { volumeId, groupId, sizeBytes, peerId }) => {

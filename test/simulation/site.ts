@@ -10,6 +10,8 @@ import type { Store } from '../../src/ports/store.ts';
 import { FirstWords } from '../../src/reconcilers/first-words.ts';
 import { housekeeping } from '../../src/reconcilers/housekeeping.ts';
 import { terms } from '../../src/reconcilers/terms.ts';
+import type { DataPlanes } from '../../src/app/meet-peer.ts';
+import { mirrorWatch } from '../../src/reconcilers/mirror-watch.ts';
 import { linkWatch } from '../../src/reconcilers/link-watch.ts';
 import { retention } from '../../src/reconcilers/retention.ts';
 import { scheduler as cycleScheduler } from '../../src/reconcilers/scheduler.ts';
@@ -107,18 +109,29 @@ export class SimulatedSite {
     const importer = new MemoryImporter(this.engine, new Map());
     const sagaPorts = { here, engine, peer, store, clock, gate: new GroupGate(), importer };
     const sagas = new SagaRunner(sagaPorts, allSagas, log);
-    const ports: AppPorts = { ...sagaPorts, sagas, log, ...unused() };
+    const stallBound = { possible: true, why: 'the simulation cuts its links' };
+    const ports: AppPorts = { ...sagaPorts, sagas, log, stallBound, ...unused() };
     const firstWords = new FirstWords();
     const watch = supervisor(ports, firstWords);
     let loops: readonly Loop[] = [watch];
     const started = sagas.start().then(() => {
-      const { dataPlanes } = watch;
       const cutConnections = (host: string, port: number): Promise<number> =>
         Promise.resolve(link.cut(host, port));
       const linkCut = { cutConnections, probe: () => Promise.reject(new Failure('not asked')) };
+      const mirrors = mirrorWatch(ports, linkCut);
+      const dataPlanes: DataPlanes = async (groupId) => ({
+        ...(await watch.dataPlanes(groupId)),
+        level: mirrors.level(groupId),
+      });
       loops = [
         watch,
-        linkWatch(ports, { dataPlanes, firstWords, linkCut }),
+        mirrors,
+        linkWatch(ports, {
+          dataPlanes,
+          firstWords,
+          linkCut,
+          onAnswer: (id, beat) => mirrors.hear(id, beat),
+        }),
         cycleScheduler(ports),
         retention(ports),
         housekeeping(ports),

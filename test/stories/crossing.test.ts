@@ -84,7 +84,13 @@ test('a point that comes while a failover runs is refused', async (t) => {
     await startSaga(tx, waiting, input, { sagaId, groupId, now: clock.now() });
     await lockGroup(tx, groupId, sagaId);
   });
-  const point = { pointId: newId<PointId>(), sequence: 9, sealedAt: clock.now(), volumes: [] };
+  const point = {
+    pointId: newId<PointId>(),
+    sequence: 9,
+    sealedAt: clock.now(),
+    volumes: [],
+    surpasses: undefined,
+  };
 
   await assert.rejects(
     completePoint(lyon.ports, { groupId, epoch: 1, ...point }),

@@ -43,6 +43,7 @@ const words: Readonly<Record<string, Word>> = {
       sequence: 9,
       sealedAt: 0,
       volumes: [],
+      surpasses: undefined,
     }),
   'the end of its session': (from, to, { groupId, sessionId }, epoch) =>
     from.ports.peer.endSession(to.id, { groupId, sessionId, epoch, discardCopy: true }),
@@ -91,7 +92,8 @@ test('a third site that says it holds a group is not believed, and is told nothi
   await nice.app.joinPeer({ token });
   const ownership = { ...firstOwnership(nice.id), epoch: 9, forced: true };
   const dataPlane = 'running' as const;
-  const claim = { groupId, ownership, operation: undefined, instance: undefined, dataPlane };
+  const nothing = { operation: undefined, instance: undefined, sync: undefined };
+  const claim = { groupId, ownership, dataPlane, ...nothing };
   const before = await pictureOf(group);
 
   const beat = { siteId: nice.id, at: 0, groups: [claim] };

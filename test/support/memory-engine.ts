@@ -337,7 +337,9 @@ export class MemoryEngine implements Engine {
     if (group.standby.plane !== instance) {
       refuse({ code: 'busy', groupId, doing: 'a data plane that died had this standby open' });
     }
-    return this.#targetOf(group, group.standby.instance, volumes, standbyExport);
+    const { standby } = group;
+    const nameOf = (volumeId: VolumeId): string => standbyExport(standby, volumeId);
+    return this.#targetOf(group, instance, volumes, nameOf);
   }
 
   async dropStandby(groupId: GroupId): Promise<void> {
@@ -786,9 +788,10 @@ export class MemoryEngine implements Engine {
       plane: undefined,
     };
     this.#groups.set(groupId, group);
-    this.#options.network.listen(this.#options.host, port, (instance) => {
+    this.#options.network.listen(this.#options.host, port, (wanted) => {
       const standby = standbyReceiver(group, this.#options.siteId, () => this.#needRoom());
-      return standby?.instance === instance ? standby : this.#receiver(groupId);
+      const isWanted = wanted.some((name) => standby?.exportNames.has(name));
+      return isWanted ? standby : this.#receiver(groupId);
     });
     return group;
   }

@@ -11,8 +11,6 @@ import type { VolumeContent } from './volume-content.ts';
 /** What has come through a mirror. It outlives the process that had it open. */
 export interface MemoryStandby {
   readonly request: OpenStandby;
-  /** Of the place: another one has nothing of what came here. */
-  readonly instance: string;
   /** The process that had it open. */
   readonly plane: string;
   readonly content: Map<VolumeId, VolumeContent>;
@@ -26,8 +24,9 @@ export interface MemoryMirror {
   failed: string | undefined;
 }
 
-export function standbyExport(volumeId: VolumeId): string {
-  return `standby-${volumeId}`;
+/** Another mirror finds none of the exports that this one had. */
+export function standbyExport({ request }: MemoryStandby, volumeId: VolumeId): string {
+  return `standby-${request.mirrorId}-${volumeId}`;
 }
 
 /** A standby of the group's newest point, empty above it. */
@@ -36,7 +35,7 @@ export function newStandby(
   request: OpenStandby,
   plane: string,
 ): MemoryStandby {
-  const { groupId, basePointId, mirrorId, volumes } = request;
+  const { groupId, basePointId, volumes } = request;
   const base = points.find(({ sealed }) => sealed.pointId === basePointId);
   if (base === undefined) return refuse({ code: 'point_missing', groupId, pointId: basePointId });
   if (points.at(-1) !== base)
@@ -45,7 +44,7 @@ export function newStandby(
     const blocks = base.content.get(spec.volumeId)?.blocks ?? new Map<number, Uint8Array>();
     return [spec.volumeId, { ...spec, blocks }];
   });
-  return { request, instance: `${plane}/${mirrorId}`, plane, content: new Map(content) };
+  return { request, plane, content: new Map(content) };
 }
 
 /** A standby as its mirror finds it at the group's address. */
@@ -57,8 +56,8 @@ export function standbyReceiver(
   if (standby === undefined || plane?.instance !== standby.plane || plane.hung) return undefined;
   return {
     siteId,
-    instance: standby.instance,
-    exportNames: new Set([...standby.content.keys()].map(standbyExport)),
+    instance: standby.plane,
+    exportNames: new Set([...standby.content.keys()].map((id) => standbyExport(standby, id))),
     write: (volumeId, block, bytes) => {
       const volume = standby.content.get(volumeId);
       if (volume === undefined) throw new Error(`no standby of volume ${volumeId}`);

@@ -11,8 +11,8 @@ export interface Receiver {
   write(volumeId: VolumeId, block: number, bytes: Uint8Array): void;
 }
 
-/** Who waits at an address for a sender that looks for this instance. */
-export type FindReceiver = (instance: string) => Receiver | undefined;
+/** Who waits at an address for a sender that looks for these exports. */
+export type FindReceiver = (exportNames: readonly string[]) => Receiver | undefined;
 
 /** The links between the data planes of one process, keyed by address, with switches. */
 export class MemoryNetwork {
@@ -43,7 +43,7 @@ export class MemoryNetwork {
   /** @throws LinkFailure unless the same data plane waits there for the same exports */
   connect(target: ReceivingTarget): Receiver {
     const at = `${target.host}:${target.port}`;
-    const receiver = this.#receivers.get(at)?.(target.instance);
+    const receiver = this.#receivers.get(at)?.(target.exports.map((e) => e.exportName));
     if (this.#down) throw new LinkFailure(`${at} does not answer: the link is down`);
     if (receiver === undefined) throw new LinkFailure(`${at}: connection refused`);
     if (receiver.instance !== target.instance) {

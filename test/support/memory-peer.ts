@@ -5,6 +5,7 @@ import { enrolPeersHost } from '../../src/app/enrol-host.ts';
 import { dropFork, noteFork } from '../../src/app/forks.ts';
 import { describeHoldings } from '../../src/app/holdings.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
+import type { DataPlanes } from '../../src/app/meet-peer.ts';
 import { hearPause } from '../../src/app/pause-session.ts';
 import {
   acceptOffer,
@@ -17,6 +18,7 @@ import {
 } from '../../src/app/receive-for-peer.ts';
 import { requirePeerOfGroup } from '../../src/app/peer-of-group.ts';
 import { runErrandFor } from '../../src/app/run-errand.ts';
+import { keepStandby, openStandby } from '../../src/app/stand-by.ts';
 import { cancelHandover, prepareHandover, takeGroup } from '../../src/app/take-group.ts';
 import type { PeerProtocol } from '../../src/ports/peer.ts';
 
@@ -80,7 +82,10 @@ export function peerOver(from: SiteId, call: CarryMessage): PeerProtocol {
     heartbeat: (to, beat) =>
       call('heartbeat', to, beat, async (ports, theirs) => {
         await meetPeer(ports, theirs);
-        const dataPlanes = () => ({ dataPlane: 'running', instance: undefined }) as const;
+        const dataPlanes: DataPlanes = async (groupId) => {
+          const { dataPlane, instance } = await ports.engine.inspect(groupId);
+          return { dataPlane, instance };
+        };
         return beatFor(ports, from, dataPlanes, theirs.groups);
       }),
     offerGroup: (to, offer) =>
@@ -90,6 +95,9 @@ export function peerOver(from: SiteId, call: CarryMessage): PeerProtocol {
     receivePoint: (to, receive) =>
       call('receivePoint', to, receive, (ports, r) => receivePoint(ports, from, r)),
     completePoint: (to, complete) => call('completePoint', to, complete, completePoint),
+    openStandby: (to, open) =>
+      call('openStandby', to, open, (ports, r) => openStandby(ports, from, r)),
+    keepStandby: (to, keep) => call('keepStandby', to, keep, keepStandby),
     prepareHandover: (to, prepare) => call('prepareHandover', to, prepare, prepareHandover),
     cancelHandover: (to, cancel) => call('cancelHandover', to, cancel, cancelHandover),
     takeGroup: (to, take) => call('takeGroup', to, take, (ports, r) => takeGroup(ports, from, r)),

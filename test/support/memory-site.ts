@@ -98,6 +98,7 @@ export function memoryWorld(t: Pick<TestContext, 'after'>): MemoryWorld {
     };
     const ports: AppPorts = {
       ...sagaPorts,
+      stallBound: { possible: true, why: 'nothing in memory is silent' },
       vault: siteVault(Buffer.alloc(32, 7)),
       log,
       pairing: memoryPairing(introduction, sites),

@@ -17,9 +17,11 @@ export class TestClock implements Clock {
 
   /** A whole turn of the event loop, so that whatever is waited for gets on meanwhile. */
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted === true) return;
+    const isGivenUp = (): boolean => signal?.aborted === true;
+    if (isGivenUp()) return;
     await turn();
-    this.pass(ms);
+    // Who stopped waiting meanwhile has seen no time pass.
+    if (!isGivenUp()) this.pass(ms);
   }
 
   /** Somebody set the wall clock; no time has passed. */

@@ -6,13 +6,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { App } from '../../app/app.ts';
-import type { FailoverPreflight } from '../../app/fail-over-group.ts';
+import type { FailoverLoss, FailoverPreflight } from '../../app/fail-over-group.ts';
 import type { ForkId, GroupId, PointId } from '../../domain/ids.ts';
 import { Job, LongAnswer, answerJob } from './jobs.ts';
 import type { DialectOptions } from '../options.ts';
 import { Point, sayPoint } from './points.ts';
 import { groupIdOf, volumeIdOf } from './references.ts';
-import { Reference, Uuid, Wait, known, object } from './schemas.ts';
+import { Reference, Uuid, Wait, isoOr, known, object } from './schemas.ts';
 
 const Request = object({
   point: Type.Optional(Uuid),
@@ -39,6 +39,13 @@ const Preflight = Type.Object({
   pointAgeSeconds: Type.Optional(
     Type.Integer({ description: 'What hosts wrote in this time is not here.' }),
   ),
+  completeUpTo: Type.Optional(
+    Type.String({
+      format: 'date-time',
+      description:
+        "Everything the source's hosts were answered for until then is here; nothing is known of later.",
+    }),
+  ),
   newerPoints: Type.Integer({ description: 'Points here that would become a fork.' }),
   incompleteBytes: Type.Integer({ description: 'Known to have been sent, and not complete.' }),
   setAsideBytes: Type.Integer({ description: 'About what that fork would hold.' }),
@@ -49,6 +56,7 @@ const Preflight = Type.Object({
 
 const Loss = Type.Pick(Preflight, [
   'pointAgeSeconds',
+  'completeUpTo',
   'newerPoints',
   'incompleteBytes',
   'setAsideBytes',
@@ -104,7 +112,7 @@ function failoverOf(
         if (query.dryRun === true) return { preflight: say(await app.preflightFailover(request)) };
         const taken = await app.failOverGroup(request);
         const answer = await answerJob(reply, app, taken.jobId, query.wait);
-        return { ...answer, point: sayPoint(taken.point), loss: known(taken.loss) };
+        return { ...answer, point: sayPoint(taken.point), loss: sayLoss(taken.loss) };
       },
     );
 
@@ -146,11 +154,16 @@ function failoverOf(
 }
 
 function say(preflight: FailoverPreflight): Static<typeof Preflight> {
-  const { point, blockedBy, warnings, ...rest } = preflight;
+  const { point, blockedBy, warnings, completeUpTo, ...rest } = preflight;
   return known({
     ...rest,
+    completeUpTo: isoOr(completeUpTo),
     point: point && sayPoint(point),
     blockedBy: [...blockedBy],
     warnings: [...warnings],
   });
+}
+
+function sayLoss({ completeUpTo, ...loss }: FailoverLoss): Static<typeof Loss> {
+  return known({ ...loss, completeUpTo: isoOr(completeUpTo) });
 }

@@ -6,12 +6,15 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { App } from '../../app/app.ts';
+import { modeOf } from '../../app/session-mode.ts';
 import type { SessionView } from '../../app/views.ts';
+import { dataConditionStates } from '../../domain/data-condition.ts';
 import { isId } from '../../domain/ids.ts';
 import type { GroupId, SessionId } from '../../domain/ids.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { MAX_RETAINED_POINTS, sessionStates } from '../../domain/replication-session.ts';
 import type { ReplicationSession } from '../../domain/replication-session.ts';
+import type { Synchrony } from '../../domain/synchrony.ts';
 import { LongAnswer, Progress, answerJob } from './jobs.ts';
 import { callerName } from '../callers.ts';
 import type { DialectOptions } from '../options.ts';
@@ -39,6 +42,23 @@ export const Session = Type.Object({
   role: Type.Enum(['source', 'destination']),
   state: Type.Enum([...sessionStates]),
   stateSince: Instant,
+  mode: Type.Enum(['async', 'sync']),
+  sync: Type.Optional(
+    Type.Object({
+      condition: Type.Enum([...dataConditionStates]),
+      since: Instant,
+      why: Type.String(),
+      stallSeconds: Type.Integer({ description: 'Hosts wait no longer for the other site.' }),
+      onLoss: Type.Enum(['continue']),
+      completeUpTo: Type.Optional(
+        Type.String({
+          format: 'date-time',
+          description:
+            "At the destination: all that the source's hosts were answered for until then is here.",
+        }),
+      ),
+    }),
+  ),
   parkedBecause: Type.Optional(
     Type.String({ description: 'Why the system paused it; it tries again by itself.' }),
   ),
@@ -106,6 +126,8 @@ export function saySessionRow(session: ReplicationSession) {
     role: session.role,
     state: session.state,
     stateSince: iso(session.stateSince),
+    mode: modeOf(session),
+    sync: session.sync && saySync(session.sync),
     parkedBecause: session.parkedBecause,
     pause: session.pause,
     rpoSeconds: session.rpoSeconds,
@@ -122,6 +144,18 @@ export function saySessionRow(session: ReplicationSession) {
       completedAt: iso(lastCycle.completedAt),
     },
     createdAt: iso(session.createdAt),
+  });
+}
+
+function saySync({ condition, stallSeconds, completeUpTo }: Synchrony) {
+  const { state, since, why } = condition;
+  return known({
+    condition: state,
+    since: iso(since),
+    why,
+    stallSeconds,
+    onLoss: 'continue' as const,
+    completeUpTo: isoOr(completeUpTo),
   });
 }
 
@@ -148,6 +182,23 @@ export function saySession(session: SessionView): Static<typeof Session> {
 }
 
 const settings = {
+  mode: Type.Optional(
+    Type.Enum(['async', 'sync'], {
+      description:
+        '`sync`: hosts are answered when both sites have a write; cycles go on beside it.',
+    }),
+  ),
+  stallSeconds: Type.Optional(
+    Type.Integer({ description: 'Of a synchronous session: 1 to 10, unless told 3.' }),
+  ),
+  onLoss: Type.Optional(
+    Type.Enum(['continue', 'hold'], { description: '`continue`: hosts go on alone after that.' }),
+  ),
+  acceptUnboundedStall: Type.Optional(
+    Type.Boolean({
+      description: 'Although this machine cannot close a connection that has gone silent.',
+    }),
+  ),
   bytesPerSecond: Type.Optional(
     Type.Union([Type.Integer(), Type.Null()], { description: 'Of the link. `null`: no limit.' }),
   ),

@@ -9,7 +9,7 @@
  * between its base and those is in the standby, too, since they were sealed while it was mirrored:
  * so it reads the same on top of the newest of them.
  */
-import type { MirrorId, PointId } from '../../domain/ids.ts';
+import type { MirrorId, PointId, VolumeId } from '../../domain/ids.ts';
 import { Failure, refuse } from '../../domain/refusal.ts';
 import type { ReceivingTarget } from '../../ports/engine.ts';
 import type { OpenStandby } from '../../ports/mirroring.ts';
@@ -62,7 +62,7 @@ function checkBase(group: Group, record: GroupRecord, { basePointId }: OpenStand
 async function open(
   group: Group,
   qmp: QmpClient,
-  { peerId, instance, volumes }: Standby,
+  { mirrorId, peerId, instance, volumes }: Standby,
 ): Promise<ReceivingTarget> {
   const { tls } = group.site.options;
   await openReceiving(group, qmp, volumes);
@@ -71,13 +71,15 @@ async function open(
     tlsDirectory: tls.peerDirectory(peerId),
     admitted: [tls.peerDistinguishedName(peerId)],
   });
-  const exports = volumes.map(({ volumeId }) => ({ volumeId, exportName: `standby-${volumeId}` }));
+  // Another mirror finds none of the exports that this one had.
+  const nameOf = (volumeId: VolumeId): string => `standby-${mirrorId}-${volumeId}`;
+  const exports = volumes.map(({ volumeId }) => ({ volumeId, exportName: nameOf(volumeId) }));
   await openExports(
     qmp,
     volumes.map(({ key, number, volumeId }) => ({
       id: standbyExportId(key),
       node: layerNode(key, number),
-      name: `standby-${volumeId}`,
+      name: nameOf(volumeId),
       // The mirror does not pass on flushes, and counts on what was acknowledged.
       writethrough: true,
     })),

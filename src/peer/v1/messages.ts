@@ -30,6 +30,17 @@ const GroupBeat = closed({
   operation: Type.Optional(Id),
   instance: Type.Optional(Type.String()),
   dataPlane: Type.Union([Type.Literal('stopped'), Type.Literal('running'), Type.Literal('hung')]),
+  sync: Type.Optional(
+    closed({
+      mirrorId: Id,
+      completeUpTo: Type.Optional(Instant),
+      condition: Type.Union([
+        Type.Literal('catching_up'),
+        Type.Literal('in_sync'),
+        Type.Literal('fractured'),
+      ]),
+    }),
+  ),
 });
 
 const Beat = closed({ siteId: Id, at: Instant, groups: Type.Array(GroupBeat) });
@@ -77,12 +88,20 @@ const GroupOffer = closed({
     bytesPerSecond: Type.Optional(Bytes),
     retainedPoints: Type.Integer({ minimum: 1 }),
     line: Type.Integer({ minimum: 1 }),
+    sync: Type.Optional(closed({ stallSeconds: Type.Integer({ minimum: 1 }) })),
     createdAt: Instant,
   }),
 });
 
 const PointVolume = closed({ volumeId: Id, name: Name, sizeBytes: Bytes });
 const Exports = Type.Array(closed({ volumeId: Id, exportName: Type.String() }));
+const Target = closed({
+  host: Type.String(),
+  port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+  tlsName: Type.String(),
+  instance: Type.String(),
+  exports: Exports,
+});
 const Nothing = closed({});
 
 const Fork = closed({
@@ -181,13 +200,28 @@ export const messages = {
       basePointId: Type.Optional(Id),
       volumes: Type.Array(PointVolume),
     }),
-    answer: closed({
-      host: Type.String(),
-      port: Type.Integer({ minimum: 1, maximum: 65_535 }),
-      tlsName: Type.String(),
-      instance: Type.String(),
-      exports: Exports,
+    answer: Target,
+  },
+  'open-standby': {
+    body: closed({
+      offer: GroupOffer,
+      mirrorId: Id,
+      basePointId: Id,
+      volumes: Type.Array(PointVolume),
     }),
+    answer: Target,
+  },
+  'keep-standby': {
+    body: closed({
+      groupId: Id,
+      epoch: Epoch,
+      mirrorId: Id,
+      pointId: Id,
+      sequence: Type.Integer({ minimum: 1 }),
+      sealedAt: Instant,
+      volumes: Type.Array(PointVolume),
+    }),
+    answer: closed({ completedAt: Instant }),
   },
   'complete-point': {
     body: closed({
@@ -197,6 +231,7 @@ export const messages = {
       sequence: Type.Integer({ minimum: 1 }),
       sealedAt: Instant,
       volumes: Type.Array(PointVolume),
+      surpasses: Type.Optional(Id),
     }),
     answer: closed({ completedAt: Instant }),
   },

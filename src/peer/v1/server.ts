@@ -18,6 +18,7 @@ import {
   resizeCopy,
 } from '../../app/receive-for-peer.ts';
 import { runErrandFor } from '../../app/run-errand.ts';
+import { keepStandby, openStandby } from '../../app/stand-by.ts';
 import { cancelHandover, prepareHandover, takeGroup } from '../../app/take-group.ts';
 import type { Fork } from '../../domain/fork.ts';
 import type { ForkId, GroupId, SiteId } from '../../domain/ids.ts';
@@ -29,10 +30,12 @@ import type {
   CompleteRequest,
   EndSession,
   GroupOffer,
+  KeepStandby,
   PauseRequest,
   PrepareHandover,
   ReceiveRequest,
   ResizeRequest,
+  StandbyRequest,
   TakeGroup,
 } from '../../ports/peer.ts';
 import { requirePeerOfGroup } from '../../app/peer-of-group.ts';
@@ -76,6 +79,10 @@ export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, optio
   answer<CompleteRequest>(http, ports, 'complete-point', (_from, complete) =>
     completePoint(ports, complete),
   );
+  answer<StandbyRequest>(http, ports, 'open-standby', (from, open) =>
+    openStandby(ports, from, open),
+  );
+  answer<KeepStandby>(http, ports, 'keep-standby', (_from, keep) => keepStandby(ports, keep));
   answer<PrepareHandover>(http, ports, 'prepare-handover', (_from, prepare) =>
     prepareHandover(ports, prepare),
   );

@@ -1,0 +1,311 @@
+import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import type { DataConditionState } from '../../src/domain/data-condition.ts';
+
+import type { GroupId, SagaId, VolumeId } from '../../src/domain/ids.ts';
+import { Refusal } from '../../src/domain/refusal.ts';
+import { FirstWords } from '../../src/reconcilers/first-words.ts';
+import { linkWatch } from '../../src/reconcilers/link-watch.ts';
+import { mirrorWatch } from '../../src/reconcilers/mirror-watch.ts';
+import { scheduler } from '../../src/reconcilers/scheduler.ts';
+import { supervisor } from '../../src/reconcilers/supervisor.ts';
+import { memoryPair } from '../support/memory-site.ts';
+import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
+import type { ModeSettings } from '../../src/app/session-mode.ts';
+import type { SessionView } from '../../src/app/views.ts';
+
+const MIB = 1024 * 1024;
+const ROUNDS_LIMIT = 500;
+
+interface Orders extends MemoryPair {
+  readonly groupId: GroupId;
+  readonly volumeId: VolumeId;
+}
+
+/** Group `orders` of one volume at paris, replicated to lyon; both sites look after their groups. */
+async function orders(t: TestContext, settings: ModeSettings = { mode: 'sync' }): Promise<Orders> {
+  const pair = await memoryPair(t);
+  const { paris, lyon } = pair;
+  const { id: groupId } = await paris.app.createGroup({ name: 'orders' });
+  const { jobId, volumeId } = await paris.app.createVolume({
+    name: 'data',
+    sizeBytes: MIB,
+    groupId,
+  });
+  await done(paris, jobId);
+  for (const site of [paris, lyon]) lookAfter(t, site);
+  const wanted = { groupId, peerId: lyon.id, rpoSeconds: 3600, ...settings };
+  await done(paris, (await paris.app.protectGroup(wanted)).jobId);
+  return { ...pair, groupId, volumeId };
+}
+
+function lookAfter(t: TestContext, { ports }: MemorySite): void {
+  const firstWords = new FirstWords();
+  const watch = supervisor(ports, firstWords);
+  const mirrors = mirrorWatch(ports, undefined);
+  const links = linkWatch(ports, {
+    dataPlanes: async (id) => ({ ...(await watch.dataPlanes(id)), level: mirrors.level(id) }),
+    linkCut: undefined,
+    firstWords,
+    onAnswer: (peerId, answer) => mirrors.hear(peerId, answer),
+  });
+  const loops = [watch, mirrors, links, scheduler(ports)];
+  t.after(() => Promise.all(loops.map((loop) => loop.stop())));
+}
+
+async function done(site: MemorySite, jobId: SagaId): Promise<void> {
+  const { state, outcome } = await site.ended(jobId);
+  assert.equal(state, 'done', outcome?.message ?? 'it was undone');
+}
+
+async function sessionAt(site: MemorySite, groupId: GroupId): Promise<SessionView> {
+  const { session } = await site.app.showGroup(groupId);
+  assert.ok(session);
+  return session;
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (let round = 0; round < ROUNDS_LIMIT; round += 1) {
+    if (await holds()) return;
+    await turn();
+  }
+  assert.fail(`wanted ${what}`);
+}
+
+function becomes(site: MemorySite, groupId: GroupId, state: DataConditionState): Promise<void> {
+  return until(`${state} at ${site.name}`, async () => {
+    return (await sessionAt(site, groupId)).sync?.condition.state === state;
+  });
+}
+
+async function failOver(site: MemorySite, groupId: GroupId): Promise<number | undefined> {
+  const { confirmation } = await site.app.preflightFailover({ groupId });
+  const { jobId, loss } = await site.app.failOverGroup({ groupId, confirmation });
+  await done(site, jobId);
+  return loss.completeUpTo;
+}
+
+function readTag(site: MemorySite, { groupId, volumeId }: Orders, block: number): number {
+  return site.engine.read(groupId, volumeId, block)[0] ?? 0;
+}
+
+/** From now on neither hears of the other, and no block passes. */
+function part({ paris, lyon, network }: Orders): void {
+  paris.trouble.down = true;
+  lyon.trouble.down = true;
+  network.cut();
+}
+
+function meetAgain({ paris, lyon, network }: Orders): void {
+  paris.trouble.down = false;
+  lyon.trouble.down = false;
+  network.mend();
+}
+
+test('a synchronous session comes into sync by itself, and both sites know', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId } = world;
+
+  await becomes(paris, groupId, 'in_sync');
+  await becomes(lyon, groupId, 'in_sync');
+
+  assert.ok((await sessionAt(lyon, groupId)).sync?.completeUpTo);
+});
+
+test('a failover of a group in sync loses no write that was acknowledged', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  for (let block = 0; block < 20; block += 1)
+    paris.engine.write(groupId, volumeId, block, block + 1);
+  part(world);
+
+  const completeUpTo = await failOver(lyon, groupId);
+
+  assert.ok(completeUpTo);
+  for (let block = 0; block < 20; block += 1) assert.equal(readTag(lyon, world, block), block + 1);
+  const [point] = (await lyon.app.listPoints(groupId)).toReversed();
+  assert.equal(point?.sealedAt, completeUpTo);
+});
+
+test('after a loss the session is fractured, and a failover says up to when it is complete', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  paris.engine.write(groupId, volumeId, 0, 1);
+  part(world);
+  paris.engine.write(groupId, volumeId, 1, 2);
+  await becomes(paris, groupId, 'fractured');
+  const { sync } = await sessionAt(paris, groupId);
+
+  const completeUpTo = await failOver(lyon, groupId);
+
+  assert.ok(completeUpTo !== undefined && completeUpTo <= (sync?.condition.since ?? 0));
+  assert.deepEqual([readTag(lyon, world, 0), readTag(lyon, world, 1)], [1, 0]);
+});
+
+test('a session that was fractured comes back into sync by a delta, and loses nothing then', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  part(world);
+  paris.engine.write(groupId, volumeId, 1, 2);
+  await becomes(paris, groupId, 'fractured');
+  paris.engine.write(groupId, volumeId, 2, 3);
+
+  meetAgain(world);
+  await becomes(paris, groupId, 'in_sync');
+  paris.engine.write(groupId, volumeId, 3, 4);
+  part(world);
+  assert.equal((await sessionAt(paris, groupId)).lastCycle?.kind, 'delta');
+  await failOver(lyon, groupId);
+
+  assert.deepEqual(
+    [1, 2, 3].map((block) => readTag(lyon, world, block)),
+    [2, 3, 4],
+  );
+});
+
+test('a point that comes after the loss takes the place of the standby', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  paris.engine.write(groupId, volumeId, 0, 1);
+  lyon.engine.crashDataPlane(groupId);
+  paris.engine.write(groupId, volumeId, 0, 9);
+  await becomes(paris, groupId, 'fractured');
+  await becomes(paris, groupId, 'in_sync');
+  part(world);
+
+  await failOver(lyon, groupId);
+
+  assert.equal(readTag(lyon, world, 0), 9);
+});
+
+test('a group in sync is handed over without a transfer, and replicates back in sync', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  paris.engine.write(groupId, volumeId, 5, 7);
+  const before = (await sessionAt(paris, groupId)).lastCycle;
+
+  await done(paris, (await paris.app.handOverGroup({ groupId, reverse: true })).jobId);
+
+  assert.deepEqual((await sessionAt(paris, groupId)).lastCycle, before);
+  assert.equal(readTag(lyon, world, 5), 7);
+  await becomes(lyon, groupId, 'in_sync');
+  await becomes(paris, groupId, 'in_sync');
+  lyon.engine.write(groupId, volumeId, 6, 8);
+  part(world);
+  await failOver(paris, groupId);
+  assert.deepEqual(
+    [5, 6].map((block) => readTag(paris, world, block)),
+    [7, 8],
+  );
+});
+
+test('a handover whose mirror fails at the last moment sends what is missing', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  paris.engine.write(groupId, volumeId, 5, 7);
+  lyon.engine.crashDataPlane(groupId);
+
+  await done(paris, (await paris.app.handOverGroup({ groupId, reverse: true })).jobId);
+
+  assert.equal(readTag(lyon, world, 5), 7);
+});
+
+test('a session changes between both modes while hosts write, without a full copy', async (t) => {
+  const world = await orders(t, {});
+  const { paris, lyon, groupId, volumeId } = world;
+  await until(
+    'a first point',
+    async () => (await sessionAt(paris, groupId)).newestPoint !== undefined,
+  );
+  const { id: sessionId } = await sessionAt(paris, groupId);
+  paris.engine.write(groupId, volumeId, 0, 1);
+
+  await paris.app.changeSession({ sessionId, mode: 'sync' });
+  await becomes(paris, groupId, 'in_sync');
+  paris.engine.write(groupId, volumeId, 1, 2);
+  await paris.app.changeSession({ sessionId, mode: 'async' });
+  paris.engine.write(groupId, volumeId, 2, 3);
+  await until('an asynchronous session', async () => {
+    const [here, there] = [await sessionAt(paris, groupId), await sessionAt(lyon, groupId)];
+    return here.sync === undefined && there.sync?.completeUpTo === undefined;
+  });
+
+  assert.equal((await sessionAt(paris, groupId)).lastCycle?.kind, 'delta');
+  assert.equal(await paris.engine.inspectMirror(groupId), undefined);
+  part(world);
+  await failOver(lyon, groupId);
+  assert.deepEqual(
+    [0, 1].map((block) => readTag(lyon, world, block)),
+    [1, 2],
+  );
+});
+
+test('a paused session mirrors nothing, and says so before', async (t) => {
+  const world = await orders(t);
+  const { paris, groupId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  const { id: sessionId } = await sessionAt(paris, groupId);
+
+  await paris.app.pauseSession({ sessionId, by: 'admin' });
+  await becomes(paris, groupId, 'fractured');
+  await until('no mirror', async () => (await paris.engine.inspectMirror(groupId)) === undefined);
+  await paris.app.resumeSession({ sessionId });
+
+  await becomes(paris, groupId, 'in_sync');
+});
+
+test('a source whose data plane died opens to hosts only once the session is fractured', async (t) => {
+  const world = await orders(t);
+  const { paris, groupId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  const { serve } = paris.engine;
+  const seen: unknown[] = [];
+  paris.engine.serve = async (id, access) => {
+    seen.push((await sessionAt(paris, groupId)).sync?.condition.state);
+    return serve.call(paris.engine, id, access);
+  };
+
+  paris.engine.crashDataPlane(groupId);
+  await until('it is served again', async () => seen.length > 0);
+
+  assert.deepEqual(seen[0], 'fractured');
+  await becomes(paris, groupId, 'in_sync');
+});
+
+test('heartbeats that are missing fracture a session whose mirror is well, and their return mends it', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  const before = (await sessionAt(paris, groupId)).sync?.mirrorId;
+
+  paris.trouble.down = true;
+  lyon.trouble.down = true;
+  await becomes(paris, groupId, 'fractured');
+  meetAgain(world);
+  await becomes(paris, groupId, 'in_sync');
+
+  assert.equal((await sessionAt(paris, groupId)).sync?.mirrorId, before);
+});
+
+test('what a synchronous session cannot be is refused in words', async (t) => {
+  const { paris, groupId } = await orders(t, {});
+  const { id: sessionId } = await sessionAt(paris, groupId);
+  const change = (settings: ModeSettings): Promise<unknown> =>
+    Promise.resolve().then(() => paris.app.changeSession({ sessionId, ...settings }));
+  const refused = (code: string) => (error: unknown) =>
+    error instanceof Refusal && error.reason.code === code;
+
+  await assert.rejects(change({ mode: 'sync', stallSeconds: 11 }), refused('invalid'));
+  await assert.rejects(change({ mode: 'sync', stallSeconds: 1.5 }), refused('invalid'));
+  await assert.rejects(change({ stallSeconds: 5 }), refused('invalid'));
+  await assert.rejects(change({ mode: 'sync', onLoss: 'hold' }), refused('unsupported'));
+  assert.equal((await sessionAt(paris, groupId)).sync, undefined);
+});
