@@ -1,4 +1,5 @@
 /** Jobs: what runs or ran here for a request, and requests that were over when they were answered. */
+import type { SessionView } from '../../app/views.ts';
 import type { GroupId, SagaId, SessionId, VolumeId } from '../../domain/ids.ts';
 import type { SagaRecord } from '../../domain/saga-record.ts';
 import { asError, sayError, PowerStoreError } from './errors.ts';
@@ -30,7 +31,17 @@ const volume =
   (action: string) =>
   ({ volumeId: id }: Inputs): About => ({ type: 'volume', action, id });
 
-const kinds: Readonly<Record<string, (input: Inputs) => About>> = {
+/** A copy is of a group, and a failover test is of the group's session. */
+const ofGroup =
+  (action: string) =>
+  ({ groupId }: Inputs, sessions: readonly SessionView[]): About | undefined => {
+    const id = sessions.find((s) => s.groupId === groupId)?.id;
+    return id === undefined ? undefined : { type: 'replication_session', action, id };
+  };
+
+const kinds: Readonly<
+  Record<string, (input: Inputs, sessions: readonly SessionView[]) => About | undefined>
+> = {
   'create-volume': volume('create'),
   'delete-volume': volume('delete'),
   'resize-volume': volume('modify'),
@@ -43,6 +54,8 @@ const kinds: Readonly<Record<string, (input: Inputs) => About>> = {
   handover: session('failover'),
   failover: session('failover'),
   reprotect: session('reprotect'),
+  'open-copy': ofGroup('start_failover_test'),
+  'close-copy': ofGroup('stop_failover_test'),
 };
 
 /** Of the requests that were over at once; a restart forgets them. */
@@ -126,7 +139,7 @@ const sagaStates: { readonly [S in SagaRecord['state']]: State } = {
 };
 
 async function saySaga(world: World, saga: SagaRecord): Promise<readonly Said[]> {
-  const about = kinds[saga.kind]?.(saga.input as Inputs);
+  const about = kinds[saga.kind]?.(saga.input as Inputs, await world.sessions());
   if (about === undefined) return [];
   const { state, outcome, progress, startedAt, endedAt, parentId } = saga;
   const error = state === 'undone' ? errorOf(outcome) : undefined;

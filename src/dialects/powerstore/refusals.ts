@@ -38,12 +38,15 @@ export const said: { readonly [C in ReasonCode]: Code | ((reason: ReasonOf<C>) =
 
 const unknown: { readonly [S in Subject]?: Code } = {
   volume: 'volume_not_found',
+  // There is no failover test to stop: the session is in the wrong state for it.
+  copy: 'session_failed',
   protection_policy: 'policy_not_found',
   replication_rule: 'policy_not_found',
 };
 
 const taken: { readonly [S in Subject]?: Code } = {
   volume: 'volume_exists',
+  copy: 'session_failed',
   protection_policy: 'policy_exists',
   replication_rule: 'policy_exists',
 };

@@ -2,7 +2,7 @@
 import { Type } from 'typebox';
 import type { App } from '../../app/app.ts';
 import type { SessionView } from '../../app/views.ts';
-import type { PointId, SessionId } from '../../domain/ids.ts';
+import type { ForkId, PointId, SessionId } from '../../domain/ids.ts';
 import { Refusal, refuse } from '../../domain/refusal.ts';
 import type { ReplicationSession, SessionState } from '../../domain/replication-session.ts';
 import { codes } from './codes.ts';
@@ -115,7 +115,7 @@ async function saySession(world: World, session: SessionView) {
         storage_element_type_l10n: 'Volume',
         replication_shadow_id: null,
       })),
-      failover_test_in_progress: false,
+      failover_test_in_progress: session.failoverTest !== undefined,
       error_code: session.parkedBecause === undefined ? null : codes.session_failed[1],
       data_connection_state: connectionStates[link?.state ?? 'unknown'],
       parent_replication_session_id: null,
@@ -229,10 +229,6 @@ const failover = operation({
   }),
   run: async (asked, wanted) => {
     const session = await sessionIn(asked);
-    if (wanted.use_test_copy === true) {
-      const sentence = 'No failover test is running: there is no test copy to keep.';
-      throw new PowerStoreError('session_failed', sentence, session.id);
-    }
     return wanted.is_planned === false
       ? failOver(asked, session, wanted)
       : handOver(asked, session, wanted);
@@ -242,12 +238,13 @@ const failover = operation({
 interface Failover {
   readonly reverse?: boolean;
   readonly force?: boolean;
+  readonly use_test_copy?: boolean;
   readonly failover_snapshot_id?: string;
 }
 
 async function handOver({ app }: Asked, session: SessionView, wanted: Failover): Promise<Outcome> {
-  const { force, failover_snapshot_id } = wanted;
-  refuseFor('a planned failover', { force, failover_snapshot_id });
+  const { force, use_test_copy, failover_snapshot_id } = wanted;
+  refuseFor('a planned failover', { force, use_test_copy, failover_snapshot_id });
   try {
     return await app.handOverGroup({ groupId: session.groupId, reverse: wanted.reverse ?? false });
   } catch (error) {
@@ -262,14 +259,15 @@ async function failOver(asked: Asked, session: SessionView, wanted: Failover): P
   const { app } = asked;
   refuseFor('an unplanned failover', { reverse: wanted.reverse });
   const { groupId } = session;
-  const pointId = await pointIn(asked, session, wanted.failover_snapshot_id);
-  const request = { groupId, pointId, force: wanted.force };
+  const { force, use_test_copy: useTestCopy, failover_snapshot_id: snapshot } = wanted;
+  const request = { groupId, force, useTestCopy, ...(await snapshotIn(asked, session, snapshot)) };
   try {
     // `is_planned: false` says that its caller knows what an unplanned failover is.
     const { confirmation } = await app.preflightFailover(request);
     return { jobId: (await app.failOverGroup({ ...request, confirmation })).jobId };
   } catch (error) {
-    if (!(error instanceof Refusal && error.reason.code === 'in_use')) throw error;
+    const isHeldHere = session.role === 'source';
+    if (!(error instanceof Refusal && error.reason.code === 'in_use' && isHeldHere)) throw error;
     const isOver = session.state === 'failed_over';
     throw new PowerStoreError(
       isOver ? 'already_failed_over' : 'session_failed',
@@ -288,23 +286,58 @@ function refuseFor(kind: string, options: { readonly [option: string]: unknown }
   throw new PowerStoreError('invalid_body', `[${given}] does not go with ${kind}.`, given);
 }
 
-/** A snapshot of the volume, or a snapshot set of the group: both are of one recovery point. */
-async function pointIn(
+/** A snapshot of the volume, or a snapshot set of the group: of a recovery point, or set aside. */
+async function snapshotIn(
   { world }: Asked,
   { groupId }: SessionView,
   reference: string | undefined,
-): Promise<PointId | undefined> {
-  if (reference === undefined) return undefined;
+): Promise<{ readonly pointId?: PointId; readonly forkId?: ForkId }> {
+  if (reference === undefined) return {};
   const id = reference.toLowerCase();
   const points = (await world.points()).filter((p) => p.groupId === groupId);
   const found = points.find(
     (point) => point.id === id || point.volumes.some((v) => snapshotIdOf(v.volumeId, point) === id),
   );
-  if (found !== undefined) return found.id;
+  if (found !== undefined) return { pointId: found.id };
+  const fork = (await world.forks()).find((f) => f.groupId === groupId && f.id === id);
+  if (fork !== undefined) return { forkId: fork.id };
   const named = reference.slice(0, 100);
   const sentence = `Snapshot ${named} is not one of the session's resource here.`;
   throw new PowerStoreError('no_such_instance', sentence, named);
 }
+
+const startTest = operation({
+  needs: 'recovery',
+  schema: body({ snapshot_id: Type.Optional(Reference) }),
+  run: async (asked, { snapshot_id: reference }) => {
+    const session = await sessionIn(asked);
+    const { groupId } = session;
+    const { pointId, forkId } = await snapshotIn(asked, session, reference);
+    if (forkId !== undefined) {
+      const why = 'a test shows what replication has brought; clone what was set aside';
+      refuse({ code: 'unsupported', what: 'a failover test of a history set aside', why });
+    }
+    const { jobId } = await asked.app.startFailoverTest({ groupId, pointId });
+    return { jobId };
+  },
+});
+
+const stopTest = operation({
+  needs: 'recovery',
+  // With or without force it does not ask the other system, so that cannot hold it up.
+  schema: body({ create_end_of_test_snapshot: Flag, force: Flag }),
+  run: async (asked, { create_end_of_test_snapshot: keep = false }) => {
+    const { app, done } = asked;
+    const { groupId, failoverTest } = await sessionIn(asked);
+    const known = new Set((await app.listForks({ groupId })).map(({ id }) => id));
+    const { jobId } = await app.stopFailoverTest({ groupId, keep });
+    if (!keep) return { jobId };
+    await done(jobId);
+    const kept = (await app.listForks({ groupId })).find(({ id }) => !known.has(id));
+    if (kept === undefined) throw new Error(`test ${failoverTest?.id ?? ''} has left no fork`);
+    return { jobId, answer: { snapshot_id: kept.id } };
+  },
+});
 
 const metroOnly = (what: string) =>
   operation({
@@ -329,6 +362,8 @@ export const replicationSession: Resource = {
     resume,
     failover,
     reprotect,
+    start_failover_test: startTest,
+    stop_failover_test: stopTest,
     promote: metroOnly('promote'),
     demote: metroOnly('demote'),
   },

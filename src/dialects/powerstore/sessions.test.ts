@@ -13,6 +13,8 @@ import type { GroupId } from '../../domain/ids.ts';
 
 const MIB = 1024 * 1024;
 
+type Json = Readonly<Record<string, unknown>>;
+
 interface World extends PowerStorePair {
   readonly groupId: string;
   readonly sessionId: string;
@@ -265,6 +267,7 @@ test('what goes with one kind of failover only is refused with the other', async
   await refused(world, 400, () =>
     act(there, world, 'failover', { is_planned: false, reverse: true }),
   );
+  await refused(world, 400, () => act(here, world, 'failover', { use_test_copy: true }));
   await refused(world, 422, () =>
     act(there, world, 'failover', { is_planned: false, use_test_copy: true }),
   );
@@ -331,4 +334,60 @@ test('a long pause tells how much has added up', async (t) => {
 
   assert.equal(status, 200);
   assert.ok(Number(rows[0]?.['data_remaining']) > 0);
+});
+
+test('a failover test runs beside the replication, and what it wrote goes or is kept', async (t) => {
+  const world = await protectedGroup(t);
+  const { here, there, paris } = world;
+  const [volume] = await paris.app.listVolumes();
+  assert.ok(volume);
+  await refused(world, 422, () => act(here, world, 'start_failover_test'));
+  await refused(world, 422, () => act(there, world, 'stop_failover_test'));
+  await refused(world, 404, () =>
+    act(there, world, 'start_failover_test', { snapshot_id: crypto.randomUUID() }),
+  );
+
+  assert.equal((await act(there, world, 'start_failover_test')).status, 204);
+  const shown = 'select=failover_test_in_progress,state';
+  const running = await there.call('GET', `replication_session/${world.sessionId}?${shown}`);
+  assert.deepEqual(running.body, { failover_test_in_progress: true, state: 'OK' });
+  await refused(world, 422, () => act(there, world, 'start_failover_test'));
+  await refused(world, 422, () => act(there, world, 'failover', { is_planned: false }));
+  assert.equal((await act(here, world, 'sync')).status, 204);
+  await cycleEnded(here);
+
+  const keep = { create_end_of_test_snapshot: true, force: true };
+  const stopped = await act(there, world, 'stop_failover_test', keep);
+  assert.equal(stopped.status, 200);
+  const kept = await there.call(
+    'GET',
+    `volume_group/${String(stopped.body['snapshot_id'])}?select=type,protection_data`,
+  );
+  assert.equal(kept.body['type'], 'Snapshot');
+  assert.notEqual((kept.body['protection_data'] as Json)['expiration_timestamp'], null);
+
+  assert.equal((await act(there, world, 'start_failover_test')).status, 204);
+  assert.equal((await act(there, world, 'stop_failover_test')).status, 204);
+  await refused(world, 422, () => act(there, world, 'stop_failover_test'));
+});
+
+test('a failover can stand on what the test wrote', async (t) => {
+  const world = await protectedGroup(t);
+  const { there } = world;
+  const path = `replication_session/${world.sessionId}/start_failover_test?is_async=true`;
+  const started = await there.call('POST', path);
+  assert.equal(started.status, 202);
+  for (const { id } of await world.lyon.app.listJobs({ kind: 'open-copy' })) {
+    await world.lyon.ended(id);
+  }
+  const job = await there.call(
+    'GET',
+    `job/${String(started.body['id'])}?select=state,resource_action`,
+  );
+  assert.deepEqual(job.body, { state: 'COMPLETED', resource_action: 'start_failover_test' });
+
+  const promote = { is_planned: false, use_test_copy: true };
+  assert.equal((await act(there, world, 'failover', promote)).status, 204);
+
+  assert.equal((await sessionAt(there, world))['role'], 'Source');
 });

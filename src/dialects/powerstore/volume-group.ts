@@ -1,6 +1,7 @@
 /** Volume groups, and of every recovery point of one a snapshot set. */
 import { Type } from 'typebox';
 import type { GroupView } from '../../app/views.ts';
+import type { Fork } from '../../domain/fork.ts';
 import type { VolumeId } from '../../domain/ids.ts';
 import type { RecoveryPoint } from '../../domain/recovery-point.ts';
 import { refuse } from '../../domain/refusal.ts';
@@ -19,6 +20,7 @@ import {
   snapshotIdOf,
   volumeOf,
 } from './volume.ts';
+import type { Taken } from './volume.ts';
 
 const groupType = resourceType({
   name: 'volume_group',
@@ -50,13 +52,17 @@ const groupType = resourceType({
   },
   none: ['remote_snapshot_sessions', 'current_remote_snapshot_sessions', 'remote_snapshots'],
   nothing: ['migration_session', 'qos_performance_policy'],
-  rows: async ({ groups, points }) => {
+  rows: async ({ groups, points, forks }) => {
     const shown = (await groups()).filter((g) => !g.implicit);
     const sets = (await points()).flatMap((point) => {
       const group = shown.find((g) => g.id === point.groupId);
       return group === undefined ? [] : [saySet(group, point)];
     });
-    return [...shown.map(sayGroup), ...sets];
+    const setAside = (await forks()).flatMap((fork) => {
+      const group = shown.find((g) => g.id === fork.groupId);
+      return group === undefined ? [] : [saySetAside(group, fork)];
+    });
+    return [...shown.map(sayGroup), ...sets, ...setAside];
   },
 });
 
@@ -83,7 +89,7 @@ function sayGroup(group: GroupView) {
       type: 'Primary',
       is_replication_destination: !group.heldHere,
       is_host_access_available: group.heldHere && group.fencedBy === undefined,
-      protection_data: protectionData({ familyId: group.id }),
+      protection_data: protectionData(group.id),
     },
     links: {
       protection_policy: group.policyId ?? null,
@@ -98,20 +104,36 @@ function saySet(group: GroupView, point: RecoveryPoint) {
   const members = point.volumes
     .filter(({ volumeId }) => group.volumeIds.includes(volumeId))
     .map(({ volumeId }) => snapshotIdOf(volumeId, point));
+  const { id, sequence, sealedAt: takenAt } = point;
+  const name = `${group.name}.${sequence}`;
+  return sayCopy(group, { id, name, takenAt, expiresAt: undefined, copy: id }, members);
+}
+
+/** A history that was set aside: what a failover or a test left. It is kept and opened as a whole. */
+function saySetAside(group: GroupView, { id, name, setAsideAt: takenAt, expiresAt }: Fork) {
+  return sayCopy(group, { id, name, takenAt, expiresAt, copy: id }, []);
+}
+
+interface SetFacts extends Taken {
+  readonly id: string;
+  readonly name: string;
+}
+
+function sayCopy(group: GroupView, set: SetFacts, members: readonly string[]) {
   return {
     attributes: {
       ...without,
-      id: point.id,
-      name: `${group.name}.${point.sequence}`,
+      id: set.id,
+      name: set.name,
       description: '',
-      creation_timestamp: timestamp(point.sealedAt),
+      creation_timestamp: timestamp(set.takenAt),
       is_protectable: false,
       is_importing: false,
       protection_policy_id: null,
       type: 'Snapshot',
       is_replication_destination: !group.heldHere,
       is_host_access_available: false,
-      protection_data: protectionData({ familyId: group.id, sourceId: group.id, point }),
+      protection_data: protectionData(group.id, set),
     },
     links: {
       protection_policy: null,

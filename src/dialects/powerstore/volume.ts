@@ -2,7 +2,8 @@
 import { Type } from 'typebox';
 import type { App } from '../../app/app.ts';
 import type { VolumeView } from '../../app/views.ts';
-import type { GroupId, HostId, VolumeId } from '../../domain/ids.ts';
+import type { Fork } from '../../domain/fork.ts';
+import type { GroupId, HostId, Instant, VolumeId } from '../../domain/ids.ts';
 import type { RecoveryPoint } from '../../domain/recovery-point.ts';
 import { refuse } from '../../domain/refusal.ts';
 import { PowerStoreError } from './errors.ts';
@@ -14,7 +15,7 @@ import { idOf } from './references.ts';
 import { findRow, resourceType, textIn } from './resource-types.ts';
 import { operation } from './routes.ts';
 import type { Asked, Outcome, Resource } from './routes.ts';
-import { Clearable, Flag, Name, Reference, body, timestamp } from './schemas.ts';
+import { Clearable, Flag, Name, Reference, body, timestamp, timestampOr } from './schemas.ts';
 
 const attributes = [
   'id',
@@ -83,7 +84,7 @@ export const volumeType = resourceType({
   ],
   nothing: ['migration_session', 'qos_performance_policy', 'performance_policy'],
   unknown: 'volume_not_found',
-  rows: async ({ volumes, hosts, points }) => {
+  rows: async ({ volumes, hosts, points, forks }) => {
     const [all, known] = [await volumes(), await hosts()];
     const primaries = all.map((volume) => {
       const mappings = mappingsOf(volume, known);
@@ -99,7 +100,11 @@ export const volumeType = resourceType({
         return volume === undefined ? [] : [saySnapshot(volume, point)];
       }),
     );
-    return [...primaries, ...snapshots];
+    const setAside = (await forks()).flatMap((fork) => {
+      const volume = all.find((v) => v.group.implicit && v.groupId === fork.groupId);
+      return volume === undefined ? [] : [saySetAside(volume, fork)];
+    });
+    return [...primaries, ...snapshots, ...setAside];
   },
 });
 
@@ -124,7 +129,7 @@ function sayVolume(volume: VolumeView, mappings: readonly string[], hosts: reado
       performance_policy_id: DEFAULT_PERFORMANCE_POLICY,
       is_replication_destination: !heldHere,
       is_host_access_available: heldHere && group.fencedBy === undefined,
-      protection_data: protectionData({ familyId: id }),
+      protection_data: protectionData(id),
     },
     links: {
       appliance: APPLIANCE_ID,
@@ -139,32 +144,57 @@ function sayVolume(volume: VolumeView, mappings: readonly string[], hosts: reado
 
 function saySnapshot(volume: VolumeView, point: RecoveryPoint) {
   const { sizeBytes } = point.volumes.find((v) => v.volumeId === volume.id) ?? volume;
-  const { group } = volume;
+  return sayCopy(volume, {
+    id: snapshotIdOf(volume.id, point),
+    name: `${volume.name}.${point.sequence}`,
+    sizeBytes,
+    takenAt: point.sealedAt,
+    expiresAt: undefined,
+    copy: point.id,
+    sets: volume.group.implicit ? [] : [point.id],
+  });
+}
+
+/** A history that was set aside: what a failover or a test left. */
+function saySetAside(volume: VolumeView, { id, name, setAsideAt, expiresAt }: Fork) {
+  const { sizeBytes } = volume;
+  const taken = { takenAt: setAsideAt, expiresAt, copy: id, sets: [] };
+  return sayCopy(volume, { id, name, sizeBytes, ...taken });
+}
+
+interface SnapshotFacts extends Taken {
+  readonly id: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly sets: readonly string[];
+}
+
+function sayCopy(volume: VolumeView, snapshot: SnapshotFacts) {
   return {
     attributes: {
       ...without,
-      id: snapshotIdOf(volume.id, point),
-      name: `${volume.name}.${point.sequence}`,
+      id: snapshot.id,
+      name: snapshot.name,
       description: '',
       type: 'Snapshot',
       wwn: null,
       nguid: null,
       appliance_id: APPLIANCE_ID,
       state: 'Ready',
-      size: sizeBytes,
+      size: snapshot.sizeBytes,
       node_affinity: 'System_Select_At_Attach',
-      creation_timestamp: timestamp(point.sealedAt),
+      creation_timestamp: timestamp(snapshot.takenAt),
       protection_policy_id: null,
       performance_policy_id: DEFAULT_PERFORMANCE_POLICY,
       is_replication_destination: !volume.heldHere,
       is_host_access_available: false,
-      protection_data: protectionData({ familyId: volume.id, sourceId: volume.id, point }),
+      protection_data: protectionData(volume.id, snapshot),
     },
     links: {
       appliance: APPLIANCE_ID,
       protection_policy: null,
       mapped_volumes: [],
-      volume_groups: group.implicit ? [] : [point.id],
+      volume_groups: snapshot.sets,
       replication_sessions: [],
       host: [],
     },
@@ -175,27 +205,27 @@ export function snapshotIdOf(volumeId: VolumeId, { id }: Pick<RecoveryPoint, 'id
   return joined(id, volumeId);
 }
 
-/** Of a snapshot: of what it is and from when. */
-export function protectionData({
-  familyId,
-  sourceId,
-  point,
-}: {
-  readonly familyId: VolumeId | GroupId;
-  readonly sourceId?: VolumeId | GroupId;
-  readonly point?: RecoveryPoint;
-}) {
+/** When a snapshot was taken, and how long it stays; its copies have one signature. */
+export interface Taken {
+  readonly takenAt: Instant;
+  readonly expiresAt: Instant | undefined;
+  readonly copy: string;
+}
+
+/** Of what something is, and of a snapshot from when. */
+export function protectionData(sourceId: VolumeId | GroupId, taken?: Taken) {
+  const creator = taken === undefined ? 'User' : 'System';
   return {
     created_by_rule_id: null,
     created_by_rule_name: null,
-    creator_type: point === undefined ? 'User' : 'System',
-    creator_type_l10n: point === undefined ? 'User' : 'System',
-    expiration_timestamp: null,
-    source_timestamp: point === undefined ? null : timestamp(point.sealedAt),
-    family_id: familyId,
-    source_id: sourceId ?? null,
-    parent_id: sourceId ?? null,
-    copy_signature: point?.id ?? null,
+    creator_type: creator,
+    creator_type_l10n: creator,
+    expiration_timestamp: timestampOr(taken?.expiresAt),
+    source_timestamp: timestampOr(taken?.takenAt),
+    family_id: sourceId,
+    source_id: taken === undefined ? null : sourceId,
+    parent_id: taken === undefined ? null : sourceId,
+    copy_signature: taken?.copy ?? null,
     is_app_consistent: false,
     is_secure: false,
   };

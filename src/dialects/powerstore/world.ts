@@ -15,6 +15,11 @@ export function worldOf(app: App, address: string) {
     policies: once(() => app.listPolicies()),
     rules: once(() => app.listRules()),
     peers: once(() => app.listPeers()),
+    /** At this site. */
+    forks: once(async () => {
+      const { id } = await app.showSite();
+      return (await app.listForks({})).filter((fork) => fork.siteId === id);
+    }),
     hosts: once(() => app.listHosts()),
     jobs: once(() => app.listJobs({})),
     users: once(() => app.listUsers()),
