@@ -206,7 +206,7 @@ export interface Engine extends CopyEngine, ComparisonEngine, Mirroring {
   /** Room for volumes at this site. */
   space(): Promise<Space>;
 
-  /** Ends the group's data plane in an orderly way: flushes, closes. The bytes stay. */
+  /** Ends the group's data planes, its copies' included, in an orderly way. The bytes stay. */
   stop(groupId: GroupId): Promise<void>;
 
   /** Lets go of everything this process holds open; data planes go on and are adopted later. */

@@ -152,6 +152,25 @@ export function copiesContract(both: BothSites): void {
     await a.engine.closeCopy(groupId, copyId);
   });
 
+  test('a copy ends with its group’s data plane when that is stopped, and opens again', async () => {
+    const { a } = both();
+    const { groupId } = await servedGroup(a, ['data']);
+    const pointId = newPoint();
+    await a.engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS);
+    const copy = copyOf(groupId, { pointId });
+    const at = await a.engine.openCopy(copy);
+    const host = await a.attach(at, 'data', HOST);
+    await host.write(0, Buffer.alloc(BLOCK_BYTES, 5));
+
+    await a.engine.stop(groupId);
+    await host.ended;
+
+    const [stopped] = await inspectCopies(a, groupId);
+    assert.equal(stopped?.dataPlane, 'stopped');
+    const again = await a.engine.openCopy(copy);
+    assert.deepEqual(await asHost(a, again, 'data', (v) => tagsOf(v, [0])), [5]);
+  });
+
   test('several copies of one point know nothing of each other', async () => {
     const { a } = both();
     const { groupId, served } = await servedGroup(a, ['data']);

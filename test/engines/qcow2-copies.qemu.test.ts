@@ -8,8 +8,6 @@ import { Failure } from '../../src/domain/refusal.ts';
 import type { CopyInspection } from '../../src/ports/engine-copies.ts';
 import { copyOf } from './contract-copies.ts';
 import {
-  BLOCK_BYTES,
-  HOST,
   MIB,
   PAUSE_LIMIT_MS,
   asHost,
@@ -97,36 +95,19 @@ test('a copy leaves no file behind, however it ends', async () => {
   const { forkId } = await a.engine.keepCopy(groupId, second.copyId, newFork());
   const kept = await filesOf(a, groupId, second.copyId);
   await a.engine.discardFork(groupId, forkId);
+  const forkless = await filesOf(a, groupId, second.copyId);
+  const group = copyOf(groupId, { pointId });
+  await a.engine.openCopy(group);
+  await a.engine.deleteGroup(groupId);
 
   assert.ok(open.run.length > 0);
   assert.equal(open.layers.length, start.layers.length + 1);
   assert.deepEqual(discarded, start);
   assert.deepEqual([kept.run, kept.layers.length], [[], start.layers.length + 1]);
-  assert.deepEqual(await filesOf(a, groupId, second.copyId), start);
-});
-
-test('a copy ends with its group, when that is stopped and when it is deleted', async () => {
-  const { a } = both();
-  const { groupId } = await servedGroup(a, ['data']);
-  const pointId = newPoint();
-  await a.engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS);
-  const copy = copyOf(groupId, { pointId });
-  const at = await a.engine.openCopy(copy);
-  const host = await a.attach(at, 'data', HOST);
-  await host.write(0, Buffer.alloc(BLOCK_BYTES, 5));
-
-  await a.engine.stop(groupId);
-  await host.ended;
-  const stopped = await inspectCopy(a, groupId, copy.copyId);
-  const again = await a.engine.openCopy(copy);
-  const tags = await asHost(a, again, 'data', (v) => tagsOf(v, [0]));
-  await a.engine.deleteGroup(groupId);
-
-  assert.equal(stopped.dataPlane, 'stopped');
-  assert.deepEqual(tags, [5]);
+  assert.deepEqual(forkless, start);
   const left = await readdir(join(a.directory, 'run'));
   assert.deepEqual(
-    left.filter((name) => name.startsWith(copy.copyId)),
+    left.filter((name) => name.startsWith(group.copyId)),
     [],
   );
 });

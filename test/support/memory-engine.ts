@@ -587,6 +587,9 @@ export class MemoryEngine implements Engine {
 
   async stop(groupId: GroupId): Promise<void> {
     this.crashDataPlane(groupId);
+    for (const { copyId } of this.#groups.get(groupId)?.copies ?? []) {
+      await this.closeCopy(groupId, copyId);
+    }
   }
 
   async close(): Promise<void> {

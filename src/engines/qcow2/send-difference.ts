@@ -152,7 +152,7 @@ async function* compareVolume(
       const send = (range: ReadRange): Promise<void> =>
         pace
           .take(range.lengthBytes, point.signal)
-          .then(() => write(target, range).catch((cause) => fail(cause, request)));
+          .then(() => write(target, range).catch((cause: unknown) => fail(cause, request)));
       for await (const { range, isSame } of written(readRanges(source, page), digests, send)) {
         progress = advanced(progress, volumeId, range.lengthBytes, isSame);
         watch.onProgress({ sentBytes: progress.comparedBytes, totalBytes });
