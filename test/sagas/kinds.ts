@@ -1,0 +1,9 @@
+/** Which sagas each file of this folder tests: files are what runs beside each other. */
+export const kindsOf = {
+  volumes: ['create-volume', 'delete-volume', 'resize-volume', 'delete-group'],
+  members: ['move-volume'],
+  sessions: ['protect', 'unprotect', 'forget-session', 'replicate'],
+  moves: ['handover', 'failover', 'set-aside', 'reprotect'],
+  histories: ['go-back', 'follow-line', 'open-copy', 'refresh-copy', 'close-copy'],
+  imports: ['open-import', 'compare-import', 'cut-over-import', 'cancel-import', 'forget-import'],
+} as const;
