@@ -77,8 +77,8 @@ async function sayPartner(app: App, peer: PeerView): Promise<PartnerRow> {
     repl_hostname: host,
     creation_time: seconds(pairedAt),
     last_modified: seconds(pairedAt),
-    is_alive: link?.state !== 'down',
-    last_keepalive_error: link?.state === 'down' ? (link.detail ?? 'no answer') : '',
+    is_alive: link?.state === 'up',
+    last_keepalive_error: link?.state === 'up' ? '' : (link?.detail ?? 'no answer yet'),
     array_serial: id,
     paused: sessions.length > 0 && sessions.every(isPaused),
     volume_collection_list: orNull(

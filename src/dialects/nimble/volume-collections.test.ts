@@ -319,3 +319,44 @@ test('a paused partner is sent nothing until it is resumed', async (t) => {
   assert.equal(await act('resume'), '{}');
   assert.notEqual(await state(), 'paused');
 });
+
+test('while a collection is being handed over nothing else may change it, and it can be taken back', async (t) => {
+  const pair = await nimblePair(t);
+  const { here, paris } = pair;
+  const id = await protectedCollection(pair);
+  const partner = await idOf(here, 'replication_partners', 'lyon');
+  const actions = `volume_collections/${id}/actions`;
+  const to = { replication_partner_id: partner };
+  const held = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  paris.trouble.hold = (message) => {
+    if (message !== 'prepareHandover') return Promise.resolve();
+    begun.resolve();
+    return held.promise;
+  };
+  assert.equal((await here.call('POST', `${actions}/handover`, to)).text, '{}');
+  await begun.promise;
+
+  const { data } = await here.call('GET', `volume_collections/${id}`);
+  assert.equal(data['is_handing_over'], true);
+  assert.equal(data['handover_replication_partner'], 'lyon');
+  const second = await here.call('POST', `${actions}/handover`, to);
+  assert.deepEqual([second.status, second.codes[1]], [409, 'SM_ebusy']);
+  const volume = await idOf(here, 'volumes', 'data');
+  const leaving = await here.call('PUT', `volumes/${volume}`, { volcoll_id: '' });
+  assert.deepEqual([leaving.status, leaving.codes[1]], [409, 'SM_repl_handover_busy']);
+
+  const aborted = here.call('POST', `${actions}/abort_handover`, {});
+  const asked = async () => (await paris.app.listJobs({ kind: 'handover' }))[0]?.abortAskedBy;
+  for (let looks = 0; (await asked()) === undefined && looks < 10_000; looks += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  held.resolve();
+  assert.equal((await aborted).text, '{}');
+  const { data: after } = await here.call('GET', `volume_collections/${id}`);
+  assert.deepEqual([after['pol_owner_name'], after['is_handing_over']], ['paris', false]);
+  const [job] = await paris.app.listJobs({ kind: 'handover' });
+  assert.equal(job?.state, 'undone');
+  const { rows } = await here.call('GET', 'volumes/detail');
+  assert.ok(rows.every((row) => row['online'] === true));
+});
