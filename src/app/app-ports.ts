@@ -3,6 +3,7 @@ import type { SagaRecord } from '../domain/saga-record.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Engine } from '../ports/engine.ts';
 import type { Importer } from '../ports/importer.ts';
+import type { HostConnections } from '../ports/host-connections.ts';
 import type { HostCertificates } from '../ports/host-certificates.ts';
 import type { LinkCutProbe } from '../ports/link-cut.ts';
 import type { Log } from '../ports/log.ts';
@@ -11,6 +12,7 @@ import type { PeerProtocol } from '../ports/peer.ts';
 import type { Store } from '../ports/store.ts';
 import type { Vault } from '../ports/vault.ts';
 import type { GroupGate } from '../sagas/group-gate.ts';
+import type { AttachedHosts } from './attached-hosts.ts';
 
 /** What the use cases reach the world through. */
 export interface AppPorts {
@@ -30,6 +32,9 @@ export interface AppPorts {
   readonly gate: GroupGate;
   /** Whether this machine can end what a silent link holds: what bounds a synchronous write. */
   readonly stallBound: LinkCutProbe;
+  /** What hosts' agents said of themselves. */
+  readonly attached: AttachedHosts;
+  readonly hostConnections: HostConnections;
 }
 
 /** The runner, as far as use cases need it. */

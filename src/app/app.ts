@@ -35,6 +35,7 @@ import type { AskSite } from './ask-site.ts';
 import { showBothSites } from './both-sites.ts';
 import { createImport } from './create-import.ts';
 import type { CreateImport } from './create-import.ts';
+import { listAttachedHosts } from './attached-hosts.ts';
 import { createVolume } from './create-volume.ts';
 import type { CreateVolume } from './create-volume.ts';
 import { acknowledgeFailover } from './acknowledge-failover.ts';
@@ -131,6 +132,8 @@ export function createApp(ports: AppPorts) {
     showAttachment: (id: VolumeId) => showAttachment(ports, id),
     switchVolume: (r: { volumeId: VolumeId; online: boolean }) => switchVolume(ports, r),
     remarkOn: (r: RemarkOn) => remarkOn(ports, r),
+    /** Of those whose agents follow it, as they said last. */
+    listAttachedHosts: (id: VolumeId) => listAttachedHosts(ports, id),
     groupOfLoneVolume: (r: LoneVolume) => groupOfLoneVolume(ports, r),
 
     createGroup: (r: CreateGroup) => createGroup(ports, r),

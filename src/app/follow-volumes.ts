@@ -14,6 +14,7 @@ import type { Volume } from '../domain/volume.ts';
 import type { GroupInspection } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
 import type { AppPorts } from './app-ports.ts';
+import type { AttachedState } from './attached-hosts.ts';
 import { requireAgent } from './enrol-host.ts';
 
 /** A group opens within some tens of milliseconds once this site may serve it, and tells nobody. */
@@ -27,11 +28,21 @@ export interface FollowVolumes {
   readonly token: string;
   /** Ids or names. */
   readonly volumes: readonly string[];
+  /** Where the agent asks from. */
+  readonly address: string;
+  /** How each volume stands on the host; absent before it is attached there. */
+  readonly states: readonly VolumeState[];
   /** The answer that the agent has; absent: answer at once. */
   readonly seen?: string | undefined;
   readonly waitMs: number;
   /** The agent has gone. */
   readonly signal: AbortSignal;
+}
+
+export interface VolumeState {
+  readonly volumeId: VolumeId;
+  readonly state: AttachedState;
+  readonly why?: string;
 }
 
 export interface FollowAnswer {
@@ -68,13 +79,14 @@ export interface Serving {
   readonly instance: string;
 }
 
-type Deps = Pick<AppPorts, 'store' | 'engine' | 'here'>;
+type Deps = Pick<AppPorts, 'store' | 'engine' | 'here' | 'attached'>;
 
 /** @throws Refusal `unauthenticated` */
 export async function followVolumes(ports: Deps, request: FollowVolumes): Promise<FollowAnswer> {
   const { store } = ports;
   const { seen, waitMs, signal } = request;
   const startedMs = performance.now();
+  await hearStates(ports, request);
   let rung = Promise.withResolvers<void>();
   const stop = store.onCommit(() => rung.resolve());
   try {
@@ -95,6 +107,25 @@ export async function followVolumes(ports: Deps, request: FollowVolumes): Promis
   } finally {
     stop();
   }
+}
+
+/** Only of what the host may attach: a name that it makes up is not written down. */
+async function hearStates(
+  { store, attached }: Deps,
+  { token, address, states }: FollowVolumes,
+): Promise<void> {
+  const reports = await store.read(async (tx) => {
+    const { name: host } = await requireAgent(tx, token);
+    const found = await Promise.all(
+      states.map(async (told) => ({ told, row: await find(tx, told.volumeId, host) })),
+    );
+    return found.flatMap(({ told, row }) =>
+      row.found === 'here'
+        ? [{ ...told, host, address, groupId: row.group.id, why: told.why }]
+        : [],
+    );
+  });
+  for (const report of reports) attached.report(report);
 }
 
 interface Look {

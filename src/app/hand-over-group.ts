@@ -14,6 +14,8 @@ import { needSession } from '../sagas/offer.ts';
 import { lockGroup } from '../sagas/operation.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
+import { hostsAtHandover } from './attached-hosts.ts';
+import type { HostsAtHandover } from './attached-hosts.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
 
@@ -69,13 +71,19 @@ export interface HandoverPreflight {
   /** From the last cycle; absent when there was none. */
   readonly expectedSeconds: number | undefined;
   readonly newestPointAgeSeconds: number | undefined;
+  readonly hosts: HostsAtHandover;
 }
 
 /** @throws Refusal `not_found` */
-export function preflightHandover(
-  { store, clock, here }: Deps,
+export async function preflightHandover(
+  ports: Deps & Parameters<typeof hostsAtHandover>[0],
   request: HandOverGroup,
 ): Promise<HandoverPreflight> {
+  const { store, clock, here } = ports;
+  const hosts = await hostsAtHandover(
+    ports,
+    await store.read((tx) => tx.groups.need(request.groupId)),
+  );
   return store.read(async (tx) => {
     const group = await tx.groups.need(request.groupId);
     const blockedBy: string[] = [];
@@ -98,6 +106,7 @@ export function preflightHandover(
       expectedSeconds: cycleMs === undefined ? undefined : Math.ceil((2 * cycleMs) / 1000),
       newestPointAgeSeconds:
         point === undefined ? undefined : Math.round((clock.now() - point.sealedAt) / 1000),
+      hosts,
     };
   });
 }

@@ -14,7 +14,7 @@ import { readAgentState, writeAgentState } from './agent-state.ts';
 import type { FollowedVolume } from './agent-state.ts';
 import { takeAcceptance } from './acceptance.ts';
 import { keepAsking } from './ask-site.ts';
-import type { SiteWords } from './ask-site.ts';
+import type { SiteWords, ToldState } from './ask-site.ts';
 import { lockAgent } from './agent-lock.ts';
 import { writeStatus } from './agent-status.ts';
 import type { VolumeStatus } from './agent-status.ts';
@@ -122,7 +122,13 @@ export class Agent {
     ];
     const { signal } = this.#stopping;
     const asking = bundle.sites.map((site) =>
-      keepAsking(site, wanted, (words) => this.#hear(words), signal),
+      keepAsking(
+        site,
+        wanted,
+        () => this.#states(),
+        (words) => this.#hear(words),
+        signal,
+      ),
     );
     this.#ended = Promise.all(asking);
     try {
@@ -134,6 +140,14 @@ export class Agent {
       throw reason;
     }
     this.#ended = Promise.all([...asking, this.#follow()]);
+  }
+
+  #states(): readonly ToldState[] {
+    return [...this.#volumes.values()].flatMap(({ status }) => {
+      if (status === undefined) return [];
+      const { volumeId, state, why } = status;
+      return [{ volumeId, state, ...(why !== undefined && { why }) }];
+    });
   }
 
   #hear(words: SiteWords): void {
@@ -188,11 +202,13 @@ export class Agent {
   }
 
   /** Durable before the host can see anything of it. */
-  async #open(volume: FollowedVolume, { serves, siteId }: OpenStanding): Promise<void> {
+  async #open(volume: FollowedVolume, standing: OpenStanding): Promise<void> {
+    const { serves, siteId } = standing;
     await this.#keep(volume);
     try {
       await this.#lead([{ ...volume, serves, siteId }]);
       await startFollowedBridge(this.#bridgeOf(volume));
+      this.#tellOpen(volume, standing);
     } catch (reason) {
       await this.#forget(volume);
       throw reason;
@@ -213,15 +229,16 @@ export class Agent {
 
   async #reconcile(): Promise<void> {
     await this.#acceptWhatWasAccepted();
-    const wanted: (FollowedVolume & Target)[] = [];
+    const wanted: (Followed & Target & { readonly standing: OpenStanding })[] = [];
     for (const volume of this.#volumes.values()) {
       const standing = standingOf(volume.history, this.#wordsOn(volume.volumeId));
       if (volume.closed !== undefined || standing.kind === 'broken') {
         await this.#close(volume, standing);
       } else if (standing.kind === 'open') {
         const { serves, siteId } = standing;
-        if (await this.#needsLine(volume, standing)) wanted.push({ ...volume, serves, siteId });
-        else this.#tellOpen(volume, standing);
+        if (await this.#needsLine(volume, standing)) {
+          wanted.push({ ...volume, serves, siteId, standing });
+        } else this.#tellOpen(volume, standing);
       } else {
         // Its requests are done with or sent again. A site that is only silent may still answer them.
         if (standing.why === 'not_served') this.#stale.add(volume.volumeId);
@@ -229,6 +246,7 @@ export class Agent {
       }
     }
     for (const group of Map.groupBy(wanted, destinationOf).values()) await this.#lead(group);
+    for (const volume of wanted) this.#tellOpen(volume, volume.standing);
     await this.#lines.endUnused();
   }
 
@@ -252,17 +270,13 @@ export class Agent {
       credentialsDirectory: absolute(credentialsDirectory),
       patienceSeconds,
     });
-    for (const { serves, siteId, ...volume } of volumes) {
-      await this.#lines.use(volume.volumeId, line);
-      this.#stale.delete(volume.volumeId);
-      this.#volumes.set(volume.volumeId, { ...volume, lineTo: destinationOf({ serves, siteId }) });
+    for (const { volumeId, ...target } of volumes) {
+      await this.#lines.use(volumeId, line);
+      this.#stale.delete(volumeId);
+      const volume = this.#volumes.get(volumeId);
+      if (volume) this.#volumes.set(volumeId, { ...volume, lineTo: destinationOf(target) });
     }
     await this.#lines.endUnused();
-    for (const { volumeId } of volumes) {
-      const standing = standingOf(undefined, this.#wordsOn(volumeId));
-      const volume = this.#volumes.get(volumeId);
-      if (volume !== undefined && standing.kind === 'open') this.#tellOpen(volume, standing);
-    }
   }
 
   /** The record first: an agent that starts now would else open it again. */
@@ -277,8 +291,10 @@ export class Agent {
     const isNews = before === undefined || before.acceptance !== closed.acceptance;
     if (isNews) await this.#keep({ ...volume, closed });
     if (volume.lineTo !== WALL) {
-      const wall: Line = await this.#lines.startWall([volume]);
+      const wall: Line = await this.#lines.startWall(volume);
       await this.#lines.use(volume.volumeId, wall);
+      // Before anybody is told: what goes through the line until now may still be answered.
+      await this.#lines.endUnused();
       this.#volumes.set(volume.volumeId, { ...volume, closed, lineTo: WALL });
     }
     const now = this.#volumes.get(volume.volumeId) ?? volume;

@@ -11,6 +11,13 @@ const ASK_AGAIN_MS = 250;
 
 type Answered = Word & { readonly asked: string };
 
+/** How a volume stands here, for whoever looks at the site. */
+export interface ToldState {
+  readonly volumeId: string;
+  readonly state: 'open' | 'waiting' | 'closed';
+  readonly why?: string;
+}
+
 export interface SiteWords {
   readonly site: BundledSite;
   /** By what was asked for. */
@@ -22,11 +29,12 @@ export interface SiteWords {
 /**
  * Asks until the signal, and tells each answer. Silence is told as such, once each time it begins.
  *
- * @param volumes ids or names; looked at before each question
+ * @param volumes ids or names; looked at before each question, as `states` is
  */
 export async function keepAsking(
   site: BundledSite,
   volumes: () => readonly string[],
+  states: () => readonly ToldState[],
   tell: (words: SiteWords) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -34,7 +42,8 @@ export async function keepAsking(
   let isSilent = false;
   while (!signal.aborted) {
     const asked = volumes();
-    const body = { volumes: asked, waitSeconds: seen === undefined ? 0 : WAIT_SECONDS, seen };
+    const waitSeconds = seen === undefined ? 0 : WAIT_SECONDS;
+    const body = { volumes: asked, states: states(), waitSeconds, seen };
     try {
       const answer = await askSite<{
         readonly seen: string;

@@ -78,4 +78,9 @@ test('why a volume waits is told', () => {
     kind: 'waiting',
     why: 'not_mapped',
   });
+  // Unmapped at the holder; the other site has not heard of it yet.
+  assert.deepEqual(why({ found: 'not_mapped' }, said('paris', 1)), {
+    kind: 'waiting',
+    why: 'not_mapped',
+  });
 });

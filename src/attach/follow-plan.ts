@@ -56,6 +56,8 @@ export function standingOf(
     return { kind: 'broken', word: newest };
   }
   const holders = words.get(newest.holder);
+  // Mappings travel to the other site with the next cycle, so the holder's word on them counts.
+  if (holders?.found === 'not_mapped') return { kind: 'waiting', why: 'not_mapped' };
   if (holders?.found !== 'here' || holders.epoch !== newest.epoch) {
     return { kind: 'waiting', why: 'holder_silent' };
   }

@@ -48,18 +48,20 @@ export function lineArguments(options: LineOptions): readonly string[] {
   return [...['--object', JSON.stringify(credentials)], ...serve(nodes, volumes, options)];
 }
 
-/** The same volumes, every request to which fails at once. */
-export function wallArguments(
-  volumes: readonly CarriedVolume[],
-  files: LineFiles,
-): readonly string[] {
-  const nodes = volumes.map(({ sizeBytes }, index) => ({
+/** A volume, every request to which fails at once. */
+export function wallArguments(volume: CarriedVolume, files: LineFiles): readonly string[] {
+  const node = {
     driver: 'blkdebug',
-    'node-name': nodeName(index),
-    image: { driver: 'null-co', size: sizeBytes, 'read-zeroes': true },
-    'inject-error': [{ event: 'none', errno: EIO }],
-  }));
-  return serve(nodes, volumes, files);
+    'node-name': nodeName(0),
+    image: { driver: 'null-co', size: volume.sizeBytes, 'read-zeroes': false },
+    // A server looks for holes before it reads: of a hole it would answer zeros, and where only the
+    // read fails it parts with the bridge, which would come back and ask again for ever.
+    'inject-error': [
+      { event: 'none', errno: EIO },
+      { event: 'none', errno: EIO, iotype: 'block-status' },
+    ],
+  };
+  return serve([node], [volume], files);
 }
 
 const EIO = 5;

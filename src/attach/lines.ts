@@ -1,10 +1,12 @@
 /** The lines that run, and which of them each bridge uses. Bound to one agent's directory. */
 import { lstat, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { connectNbd } from '../engines/nbd/connection.ts';
 import { lineArguments, wallArguments } from './line.ts';
 import type { CarriedVolume, LineOptions } from './line.ts';
 import { endRunningDaemon, runningDaemon, startStorageDaemon } from './storage-daemon.ts';
 
+const SECTOR_BYTES = 512;
 const LINE_SOCKET = /^line-(?<number>\d+)\.sock$/;
 
 export interface Line {
@@ -46,14 +48,19 @@ export class Lines {
    * @throws BridgeRefused — nothing is left
    */
   async start(options: Omit<LineOptions, 'socketPath' | 'pidFile'>): Promise<Line> {
-    const line = this.#newLine();
-    return this.#run(line, lineArguments({ ...options, ...line }));
+    return this.#run(this.#newLine(), (made) => lineArguments({ ...options, ...made }));
   }
 
   /** The same for a wall. */
-  async startWall(volumes: readonly CarriedVolume[]): Promise<Line> {
-    const line = this.#newLine();
-    return this.#run(line, wallArguments(volumes, line));
+  async startWall(volume: CarriedVolume): Promise<Line> {
+    const line = await this.#run(this.#newLine(), (made) => wallArguments(volume, made));
+    // QEMU answers a flush by itself where nothing was written, also where that was tried and failed
+    // elsewhere. Once a write has failed here, flushes fail, too.
+    const { socketPath } = line;
+    const nbd = await connectNbd({ address: { socketPath }, exportName: volume.volumeId });
+    await nbd.write(0, Buffer.alloc(SECTOR_BYTES)).catch(() => undefined);
+    await nbd.disconnect();
+    return line;
   }
 
   /** From its next connection on the volume's bridge uses this line. */
@@ -88,7 +95,8 @@ export class Lines {
     }
   }
 
-  async #run(line: Line, args: readonly string[]): Promise<Line> {
+  async #run(line: Line, argumentsOf: (line: Line) => readonly string[]): Promise<Line> {
+    const args = argumentsOf(line);
     const daemon = await startStorageDaemon(args, line.pidFile).catch(async (reason: unknown) => {
       await rm(line.socketPath, { force: true });
       throw reason;

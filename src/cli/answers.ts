@@ -130,6 +130,20 @@ export interface Preflight {
   readonly lostBytes: number;
   readonly expectedSeconds?: number;
   readonly newestPointAgeSeconds?: number;
+  readonly hosts: {
+    readonly follow: readonly { readonly host: string; readonly address: string }[];
+    readonly cut: readonly { readonly address: string; readonly connections: number }[];
+  };
+}
+
+/** A host whose agent follows a volume. */
+export interface AttachedHost {
+  readonly host: string;
+  readonly address: string;
+  readonly state: string;
+  readonly why?: string;
+  readonly since: string;
+  readonly lastSeenAt: string;
 }
 
 export interface FailoverPreflight {

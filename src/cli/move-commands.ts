@@ -121,7 +121,7 @@ function sayHandover(noun: string, name: string, job: Job): string {
 
 async function dryHandover(cli: Cli, path: string, body: object): Promise<void> {
   const { preflight } = await dryRun<Preflight>(cli, path, body);
-  const { expectedSeconds, newestPointAgeSeconds, epoch } = preflight;
+  const { expectedSeconds, newestPointAgeSeconds, epoch, hosts } = preflight;
   const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(cli.api, why)));
   print(cli, preflight, () =>
     facts([
@@ -132,6 +132,11 @@ async function dryHandover(cli: Cli, path: string, body: object): Promise<void> 
         'copy is behind',
         newestPointAgeSeconds === undefined ? undefined : saySeconds(newestPointAgeSeconds),
       ],
+      ...hosts.follow.map(({ host, address }) => ['follows', `${host}, at ${address}`] as const),
+      ...hosts.cut.map(
+        ({ address, connections }) =>
+          ['will be cut', `${connections} connection(s) from ${address}`] as const,
+      ),
       ['epoch', `${epoch}, then ${epoch + 1}`],
     ]),
   );

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Attachment, Job, Volume } from './answers.ts';
+import type { AttachedHost, Attachment, Job, Volume } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
 import type { Cli } from './cli.ts';
 import { request } from './follow-job.ts';
@@ -99,7 +99,8 @@ async function show(cli: Cli, reference: string): Promise<void> {
   const path = `/volumes/${segment(reference)}`;
   const volume = await cli.api.ask<Volume>({ method: 'GET', path });
   const attachment = await attachmentOf(cli, path);
-  print(cli, { ...volume, ...(attachment && { attachment }) }, () =>
+  const attached = await cli.api.list<AttachedHost>(`${path}/attached`);
+  print(cli, { ...volume, ...(attachment && { attachment }), attached }, () =>
     facts([
       ['name', volume.name],
       ['id', volume.id],
@@ -110,10 +111,16 @@ async function show(cli: Cli, reference: string): Promise<void> {
       ['held', volume.heldHere ? 'here: hosts of this site may write it' : 'at the other site'],
       ['hosts', volume.hosts.join(', ') || 'none may attach it'],
       ['attach', attachment?.uri],
+      ...attached.map((one) => ['attached', sayAttached(one)] as const),
       ['replication', volume.session && sayReplication(volume.session)],
       ['created', sayInstant(volume.createdAt)],
     ]),
   );
+}
+
+function sayAttached({ host, address, state, why, since }: AttachedHost): string {
+  const how = why === undefined ? state : `${state}: ${why}`;
+  return `${host} at ${address}, since ${sayInstant(since)}: ${how}`;
 }
 
 /** Undefined where another site holds it. */

@@ -3,12 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppPorts } from '../app/app-ports.ts';
+import { AttachedHosts } from '../app/attached-hosts.ts';
 import type { DataPlanes } from '../app/meet-peer.ts';
 import { createUser } from '../app/sign-in.ts';
 import { hostDistinguishedName, siteDistinguishedName } from '../certificates/identity.ts';
 import { newId } from '../domain/ids.ts';
 import type { Site } from '../domain/site.ts';
 import type { SiteId } from '../domain/ids.ts';
+import { hostConnections } from '../engines/host-connections.ts';
 import { linkCut } from '../engines/link-cut.ts';
 import { qcow2Engine } from '../engines/qcow2/engine.ts';
 import { pairing } from '../peer/pairing.ts';
@@ -123,6 +125,8 @@ export async function startSite(
     sagas,
     log,
     certificates: identity.hostCertificates,
+    attached: new AttachedHosts(systemClock, log),
+    hostConnections,
     nativeUrl: dialectUrls(config).native,
     pairing: pairing({
       introduction: {

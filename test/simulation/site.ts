@@ -2,9 +2,11 @@
 import { createApp } from '../../src/app/app.ts';
 import type { App } from '../../src/app/app.ts';
 import type { AppPorts } from '../../src/app/app-ports.ts';
+import { AttachedHosts } from '../../src/app/attached-hosts.ts';
 import type { SiteId } from '../../src/domain/ids.ts';
 import { Failure, Refusal } from '../../src/domain/refusal.ts';
 import { LinkFailure } from '../../src/ports/engine.ts';
+import type { Clock } from '../../src/ports/clock.ts';
 import type { Log, LogLine } from '../../src/ports/log.ts';
 import type { Store } from '../../src/ports/store.ts';
 import { FirstWords } from '../../src/reconcilers/first-words.ts';
@@ -110,7 +112,7 @@ export class SimulatedSite {
     const sagaPorts = { here, engine, peer, store, clock, gate: new GroupGate(), importer };
     const sagas = new SagaRunner(sagaPorts, allSagas, log);
     const stallBound = { possible: true, why: 'the simulation cuts its links' };
-    const ports: AppPorts = { ...sagaPorts, sagas, log, stallBound, ...unused() };
+    const ports: AppPorts = { ...sagaPorts, sagas, log, stallBound, ...unused(clock, log) };
     const firstWords = new FirstWords();
     const watch = supervisor(ports, firstWords);
     let loops: readonly Loop[] = [watch];
@@ -196,7 +198,13 @@ function isBug(error: unknown): boolean {
   return !['Aborting', 'ShuttingDown'].includes(error.constructor.name);
 }
 
-function unused(): Pick<AppPorts, 'pairing' | 'certificates' | 'nativeUrl' | 'vault'> {
+function unused(
+  clock: Clock,
+  log: Log,
+): Pick<
+  AppPorts,
+  'pairing' | 'certificates' | 'nativeUrl' | 'vault' | 'attached' | 'hostConnections'
+> {
   const no = (): never => {
     throw new Error('the simulated sites are paired from the start');
   };
@@ -210,6 +218,8 @@ function unused(): Pick<AppPorts, 'pairing' | 'certificates' | 'nativeUrl' | 'va
     },
     certificates: { issue: no },
     nativeUrl: '',
+    attached: new AttachedHosts(clock, log),
+    hostConnections: { addresses: () => Promise.resolve([]) },
     vault: { seal: no, open: no },
   };
 }

@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test';
 import { createApp } from '../../src/app/app.ts';
 import type { App } from '../../src/app/app.ts';
 import type { AppPorts } from '../../src/app/app-ports.ts';
+import { AttachedHosts } from '../../src/app/attached-hosts.ts';
 import { acceptIntroduction } from '../../src/app/pair-sites.ts';
 import { createAuthority, issueHostCertificate } from '../../src/certificates/authority.ts';
 import type { Credential } from '../../src/certificates/authority.ts';
@@ -102,6 +103,8 @@ export function memoryWorld(t: Pick<TestContext, 'after'>): MemoryWorld {
       vault: siteVault(Buffer.alloc(32, 7)),
       log,
       pairing: memoryPairing(introduction, sites),
+      attached: new AttachedHosts(clock, log),
+      hostConnections: { addresses: () => Promise.resolve([]) },
       nativeUrl: `https://${host}:8443/api/v1`,
       certificates: {
         issue: async (hostName) => {

@@ -2,10 +2,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import type { AttachedHost } from '../../app/attached-hosts.ts';
 import type { AttachmentView } from '../../app/show-attachment.ts';
 import type { DialectOptions } from '../options.ts';
 import { volumeIdOf } from './references.ts';
-import { Reference, SizeBytes, known, object } from './schemas.ts';
+import {
+  Instant,
+  PageOf,
+  Paging,
+  Reference,
+  SizeBytes,
+  iso,
+  known,
+  object,
+  page,
+} from './schemas.ts';
 
 const Attachment = Type.Object({
   volume: Type.String(),
@@ -29,6 +40,20 @@ const Attachment = Type.Object({
   admitted: Type.Optional(Type.Boolean({ description: 'Whether the host that was asked for is.' })),
 });
 
+const Attached = Type.Object({
+  host: Type.String(),
+  address: Type.String({ description: 'Where its agent asks from.' }),
+  state: Type.Enum(['open', 'waiting', 'closed']),
+  why: Type.Optional(Type.String({ description: 'Why it is not open there.' })),
+  since: Instant,
+  lastSeenAt: Instant,
+});
+
+function sayAttached(attached: AttachedHost): Static<typeof Attached> {
+  const { host, address, state, why, since, lastSeenAt } = attached;
+  return known({ host, address, state, why, since: iso(since), lastSeenAt: iso(lastSeenAt) });
+}
+
 export const attachment: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   http.get(
     '/volumes/:volume/attachment',
@@ -46,6 +71,22 @@ export const attachment: FastifyPluginAsyncTypebox<DialectOptions> = async (http
     },
     async ({ params, query }) =>
       say(await app.showAttachment(await volumeIdOf(app, params.volume)), query.host),
+  );
+
+  http.get(
+    '/volumes/:volume/attached',
+    {
+      config: { needs: 'view' },
+      schema: {
+        tags: ['volumes'],
+        summary: 'List the hosts whose agents follow a volume',
+        params: Type.Object({ volume: Reference }),
+        querystring: object(Paging),
+        response: { 200: PageOf(Attached) },
+      },
+    },
+    async ({ params, query }) =>
+      page(await app.listAttachedHosts(await volumeIdOf(app, params.volume)), query, sayAttached),
   );
 };
 

@@ -119,3 +119,21 @@ test('what is not mapped to the host, or is not there, is told as such and no mo
     { asked: 'nothing', found: 'unknown' },
   ]);
 });
+
+test('a site lists who follows a volume and how that stands there, and a preflight names them', async (t) => {
+  const { here, follow } = await enrolledHost(t);
+  const { body: data } = await here.call('GET', '/volumes/data');
+  const volumeId = data['id'];
+  const told = { volumeId, state: 'closed', why: 'writes may be missing' };
+  const madeUp = { ...told, volumeId: crypto.randomUUID() };
+
+  await follow(here, { states: [told, madeUp] });
+
+  const { body } = await here.call('GET', '/volumes/data/attached');
+  const [one, ...others] = body['items'] as { host: string; state: string; why: string }[];
+  assert.deepEqual([one?.host, one?.state, one?.why], ['app1', 'closed', told.why]);
+  assert.deepEqual(others, []);
+  const answer = await here.call('POST', '/groups/orders/handover?dryRun=true', {});
+  const { hosts } = answer.body['preflight'] as { hosts: unknown };
+  assert.deepEqual(hosts, { follow: [{ host: 'app1', address: '127.0.0.1' }], cut: [] });
+});

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import type { VolumeId } from '../../domain/ids.ts';
 import type { FollowedVolume } from '../../app/follow-volumes.ts';
 import type { DialectOptions } from '../options.ts';
 import { Reference, SizeBytes, Uuid, known, object } from './schemas.ts';
@@ -13,6 +14,19 @@ const MAX_WAIT_SECONDS = 20;
 
 const Request = object({
   volumes: Type.Array(Reference, { minItems: 1, maxItems: MAX_FOLLOWED }),
+  states: Type.Optional(
+    Type.Array(
+      object({
+        volumeId: Type.Unsafe<VolumeId>(Uuid),
+        state: Type.Enum(['open', 'waiting', 'closed']),
+        why: Type.Optional(Type.String({ maxLength: 500 })),
+      }),
+      {
+        maxItems: MAX_FOLLOWED,
+        description: 'How they stand on the host, for whoever looks here.',
+      },
+    ),
+  ),
   seen: Type.Optional(
     Type.String({ maxLength: 64, description: 'The answer that is known: wait for another one.' }),
   ),
@@ -61,12 +75,14 @@ export const follow: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { 
       },
     },
     async (request, reply) => {
-      const { volumes, seen, waitSeconds = 0 } = request.body;
+      const { volumes, seen, states = [], waitSeconds = 0 } = request.body;
       const left = new AbortController();
       reply.raw.once('close', () => left.abort());
       const answer = await app.followVolumes({
         token: bearerToken(request),
         volumes,
+        address: request.ip,
+        states,
         seen,
         waitMs: waitSeconds * 1000,
         signal: left.signal,

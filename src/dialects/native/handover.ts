@@ -26,6 +26,14 @@ const Preflight = Type.Object({
   lostBytes: Type.Integer({ description: 'A planned handover loses nothing.' }),
   expectedSeconds: Type.Optional(Type.Integer()),
   newestPointAgeSeconds: Type.Optional(Type.Integer()),
+  hosts: Type.Object({
+    follow: Type.Array(Type.Object({ host: Type.String(), address: Type.String() }), {
+      description: 'Their agents follow the group: they notice a pause.',
+    }),
+    cut: Type.Array(Type.Object({ address: Type.String(), connections: Type.Integer() }), {
+      description: 'Connections of programs that follow nobody, by where they come from.',
+    }),
+  }),
 });
 
 const Answer = Type.Object({
@@ -67,8 +75,10 @@ function handoverOf(
         const to = body.to === undefined ? undefined : await peerIdOf(app, body.to);
         const request = { groupId, to, reverse: body.reverse ?? true };
         if (query.dryRun === true) {
-          const { blockedBy, ...preflight } = await app.preflightHandover(request);
-          return { preflight: known({ ...preflight, blockedBy: [...blockedBy] }) };
+          const { blockedBy, hosts, ...preflight } = await app.preflightHandover(request);
+          const { follow, cut } = hosts;
+          const said = { blockedBy: [...blockedBy], hosts: { follow: [...follow], cut: [...cut] } };
+          return { preflight: known({ ...preflight, ...said }) };
         }
         const { jobId } = await app.handOverGroup(request);
         return answerJob(reply, app, jobId, query.wait);
