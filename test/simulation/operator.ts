@@ -167,8 +167,7 @@ async function resize(app: App, { group }: Question, { random }: OperatorWorld):
 }
 
 /**
- * Members are changed while no other site has a copy. What a failover to an older point does with
- * a volume that has left the group since is not settled; MEMBERS=1 simulates it all the same.
+ * Members are changed while no other site has a copy of the group; with MEMBERS=1 at any time.
  */
 function isHereAlone({ id }: Group, observed: readonly Observed[]): boolean {
   if (process.env['MEMBERS'] === '1') return true;
