@@ -16,6 +16,8 @@ import { qcow2Engine } from '../engines/qcow2/engine.ts';
 import { pairing } from '../peer/pairing.ts';
 import { peerClient } from '../peer/v1/client.ts';
 import type { Engine } from '../ports/engine.ts';
+import type { Importer } from '../ports/importer.ts';
+import type { Vault } from '../ports/vault.ts';
 import type { Log } from '../ports/log.ts';
 import type { Store } from '../ports/store.ts';
 import { importWatch } from '../reconcilers/import-watch.ts';
@@ -37,7 +39,6 @@ import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { SiteConfig } from './config.ts';
 import { listen } from './listen.ts';
 import { dialectUrls } from './listeners.ts';
-import { noImporter } from './no-importer.ts';
 import { siteIdentity } from './site-identity.ts';
 import type { SiteIdentity } from './site-identity.ts';
 import { systemClock } from './system-clock.ts';
@@ -57,6 +58,8 @@ export interface RunningSite {
 export interface SiteParts {
   readonly store: Store;
   readonly engine: Engine;
+  readonly importer: Importer;
+  readonly vault: Vault;
   readonly site: Site;
   readonly identity: SiteIdentity;
   readonly close: () => Promise<void>;
@@ -73,7 +76,8 @@ export async function openSite(config: SiteConfig, log: Log): Promise<SiteParts>
   const site = await keepSite(store, name);
   const peers = await store.read((tx) => tx.peers.all());
   const identity = await siteIdentity(dataDirectory, site, address, peers);
-  const engine = qcow2Engine({
+  const vault = siteVault(await keepSiteKey(join(dataDirectory, 'secrets', 'site.key')));
+  const { importer, ...engine } = qcow2Engine({
     dataDirectory: volumes,
     runDirectory: join(dataDirectory, 'run'),
     address,
@@ -82,6 +86,7 @@ export async function openSite(config: SiteConfig, log: Log): Promise<SiteParts>
     clock: systemClock,
     linkCut,
     log,
+    vault,
     tls: {
       siteDirectory: identity.siteDirectory,
       peerDirectory: identity.peerDirectory,
@@ -94,7 +99,7 @@ export async function openSite(config: SiteConfig, log: Log): Promise<SiteParts>
     await engine.close();
     await store.close();
   };
-  return { store, engine, site, identity, close };
+  return { store, engine, importer, vault, site, identity, close };
 }
 
 /**
@@ -109,19 +114,27 @@ export async function startSite(
 ): Promise<RunningSite> {
   const parts = await openSite(config, log);
   await writeFile(join(config.dataDirectory, PID_FILE), `${process.pid}\n`);
-  const { store, engine, site, identity } = parts;
+  const { store, engine, importer, vault, site, identity } = parts;
   const here = site.id;
   const credentials = { certificateChain: identity.chainPem, privateKey: identity.leaf.privateKey };
   const peer = peerClient({ store, here }, () => credentials);
   const gate = new GroupGate();
-  const sagaPorts = { here, engine, importer: noImporter, peer, store, clock: systemClock, gate };
+  const sagaPorts = {
+    here,
+    engine,
+    importer,
+    peer,
+    store,
+    clock: systemClock,
+    gate,
+  };
   const sagas = new SagaRunner(sagaPorts, allSagas, log);
   const cut = await linkCut.probe();
   log.info({ event: 'link_cut_probed', ...cut });
   const ports: AppPorts = {
     ...sagaPorts,
     stallBound: cut,
-    vault: siteVault(await keepSiteKey(join(config.dataDirectory, 'secrets', 'site.key'))),
+    vault,
     sagas,
     log,
     certificates: identity.hostCertificates,

@@ -15,9 +15,9 @@ import { newId } from '../../src/domain/ids.ts';
 import type { GroupId, SiteId } from '../../src/domain/ids.ts';
 import { linkCut } from '../../src/engines/link-cut.ts';
 import { connectNbd } from '../../src/engines/nbd/connection.ts';
+import type { NbdConnection } from '../../src/engines/nbd/connection.ts';
 import { qcow2Engine } from '../../src/engines/qcow2/engine.ts';
 import { systemClock } from '../../src/main/system-clock.ts';
-import type { Engine } from '../../src/ports/engine.ts';
 import type { EngineRecords } from '../../src/ports/engine-records.ts';
 import type { LogLine } from '../../src/ports/log.ts';
 import type { ContractSite, ContractSites } from './contract-sites.ts';
@@ -50,6 +50,8 @@ export class MemoryRecords implements EngineRecords {
 }
 
 export interface TestSite extends ContractSite {
+  readonly engine: ReturnType<typeof qcow2Engine>;
+  attach(...at: Parameters<ContractSite['attach']>): Promise<NbdConnection>;
   readonly directory: string;
   readonly dataDirectory: string;
   readonly log: readonly LogLine[];
@@ -140,7 +142,7 @@ function testSite({
   const records = new MemoryRecords();
   const log: LogLine[] = [];
   const note = (line: LogLine): void => void log.push(line);
-  const make = (over: EngineRecords): Engine =>
+  const make = (over: EngineRecords): ReturnType<typeof qcow2Engine> =>
     qcow2Engine({
       dataDirectory,
       runDirectory: join(home, 'run'),

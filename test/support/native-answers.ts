@@ -145,3 +145,17 @@ export interface RestorePreflight {
   readonly blockedBy: readonly string[];
   readonly confirmation?: string;
 }
+
+export interface ImportAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly state: string;
+  readonly trouble?: string;
+  readonly left?: string;
+  readonly volumes: readonly { readonly id: string; readonly name: string }[];
+  readonly progress?: { readonly copiedBytes: number; readonly totalBytes: number };
+  readonly comparison?: { readonly hash?: string; readonly comparedBytes: number };
+  readonly restarts: number;
+  readonly restartedBecause?: string;
+  readonly cutOverPauseMs?: number;
+}

@@ -3,6 +3,7 @@ import type { Copy } from '../../domain/copy.ts';
 import type { Group } from '../../domain/group.ts';
 import type { Host } from '../../domain/host.ts';
 import type { ProtectionPolicy, ReplicationRule } from '../../domain/protection-policy.ts';
+import type { ImportSession } from '../../domain/import-session.ts';
 import type { RecoveryPoint } from '../../domain/recovery-point.ts';
 import type { ReplicationSession } from '../../domain/replication-session.ts';
 import type { SagaRecord } from '../../domain/saga-record.ts';
@@ -11,6 +12,7 @@ import type { Volume } from '../../domain/volume.ts';
 import { sayCopyRow } from './copies.ts';
 import { sayGroupRow } from './groups.ts';
 import { sayHost } from './hosts.ts';
+import { sayImportRow } from './imports.ts';
 import { sayJob } from './jobs.ts';
 import { sayLink, sayPeerRow } from './peers.ts';
 import { sayPoint } from './points.ts';
@@ -143,6 +145,7 @@ const kinds: { readonly [C in Event['collection']]?: readonly [string, (row: nev
     policies: ['policy', (row: ProtectionPolicy) => ({ ...row, createdAt: iso(row.createdAt) })],
     rules: ['rule', (row: ReplicationRule) => ({ ...row, createdAt: iso(row.createdAt) })],
     copies: ['copy', (row: Copy) => ({ ...sayCopyRow(row), groupId: row.groupId })],
+    imports: ['import', (row: ImportSession) => sayImportRow(row)],
     hosts: ['host', (row: Host) => sayHost(row)],
     sagas: ['job', (row: SagaRecord) => sayJob(row)],
     peers: ['peer', (row: Peer) => sayPeerRow(row)],

@@ -18,6 +18,7 @@ import { forks } from './forks.ts';
 import { groups } from './groups.ts';
 import { handover } from './handover.ts';
 import { hosts } from './hosts.ts';
+import { imports } from './imports.ts';
 import { jobs } from './jobs.ts';
 import { refuseOtherMethods } from './methods.ts';
 import { describeApi } from './openapi.ts';
@@ -28,6 +29,7 @@ import { answerProblems } from './problems.ts';
 import { sessions } from './sessions.ts';
 import { requireSignIn, signIn } from './sign-in.ts';
 import { site } from './site.ts';
+import { sources } from './sources.ts';
 import { users } from './users.ts';
 import { validatorCompiler } from './validation.ts';
 import { volumes } from './volumes.ts';
@@ -48,6 +50,8 @@ const resources = [
   hosts,
   follow,
   peers,
+  sources,
+  imports,
   jobs,
   events,
   users,

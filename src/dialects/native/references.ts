@@ -1,7 +1,15 @@
 /** A path may name a thing by its id or by its name, as people do. */
 import type { App } from '../../app/app.ts';
 import { isId } from '../../domain/ids.ts';
-import type { GroupId, HostId, SiteId, UserId, VolumeId } from '../../domain/ids.ts';
+import type {
+  GroupId,
+  HostId,
+  ImportId,
+  SiteId,
+  SourceId,
+  UserId,
+  VolumeId,
+} from '../../domain/ids.ts';
 import { refuse } from '../../domain/refusal.ts';
 import type { Subject } from '../../domain/refusal.ts';
 
@@ -44,4 +52,12 @@ export async function peerIdOf(app: App, reference: string): Promise<SiteId> {
 
 export async function userIdOf(app: App, reference: string): Promise<UserId> {
   return find(await app.listUsers(), 'user', reference).id;
+}
+
+export async function sourceIdOf(app: App, reference: string): Promise<SourceId> {
+  return find(await app.listSources(), 'import_source', reference).id;
+}
+
+export async function importIdOf(app: App, reference: string): Promise<ImportId> {
+  return find(await app.listImports(), 'import_session', reference).id;
 }

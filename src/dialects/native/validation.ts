@@ -9,7 +9,7 @@ import type { Reason } from '../../domain/refusal.ts';
 
 const MAX_SEEN_LENGTH = 80;
 /** What must not be repeated in an answer or a log. */
-const SECRET_FIELDS = new Set(['password', 'token']);
+const SECRET_FIELDS = new Set(['password', 'privateKey', 'token']);
 
 /**
  * Checks what came. A body is taken as it is: no member is dropped, no text becomes a number. In

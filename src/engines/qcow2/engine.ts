@@ -7,12 +7,18 @@ import type { Engine, Space } from '../../ports/engine.ts';
 import { adoptFork } from './adopt-fork.ts';
 import { closeCopy, discardCopy, keepCopy } from './close-copy.ts';
 import { openCopy } from './open-copy.ts';
+import type { Importer } from '../../ports/importer.ts';
 import { deleteGroup, stopGroup } from './stop.ts';
 import { demote } from './demote.ts';
 import { forgetPoints } from './forget.ts';
 import { discardFork } from './forks.ts';
 import { Group } from './group.ts';
 import { hashPoint } from './hash.ts';
+import { compareImport } from './import-compare.ts';
+import { copyImport, inspectImport, pauseImport } from './import-copy.ts';
+import { abandonImport, cutOverImport } from './import-end.ts';
+import { openImport } from './import-open.ts';
+import { listVolumes, probeVolume, reachSource } from './import-source.ts';
 import { inspectMirror } from './mirror-look.ts';
 import { finishMirror, startMirror, stopMirror } from './mirror.ts';
 import { moveVolume } from './move-volume.ts';
@@ -40,7 +46,7 @@ import { createVolume, deleteVolume, resizeVolume } from './volumes.ts';
  *
  * @throws Failure when the run directory's path is too long
  */
-export function qcow2Engine(options: Qcow2EngineOptions): Engine {
+export function qcow2Engine(options: Qcow2EngineOptions): Engine & { readonly importer: Importer } {
   checkRunDirectory(options.runDirectory);
   const groups = new Map<GroupId, Group>();
   let io: Promise<LayerIo> | undefined;
@@ -59,6 +65,18 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine {
   };
 
   return {
+    importer: {
+      checkSource: (source) => told(reachSource(site, source)),
+      listVolumes: (source) => told(listVolumes(site, source)),
+      probeVolume: (source, volume) => told(probeVolume(site, source, volume)),
+      open: (id, request) => told(openImport(group(id), request)),
+      copy: (id, bytesPerSecond) => told(copyImport(group(id), bytesPerSecond)),
+      pause: (id) => told(pauseImport(group(id))),
+      inspect: (id) => told(inspectImport(group(id))),
+      compare: (id, watch) => told(compareImport(group(id), watch), watch.signal),
+      cutOver: (id, pauseLimitMs) => told(cutOverImport(group(id), pauseLimitMs)),
+      abandon: (id, how) => told(abandonImport(group(id), how)),
+    },
     createVolume: (id, volume) => told(createVolume(group(id), volume)),
     deleteVolume: (id, volumeId) => told(deleteVolume(group(id), volumeId)),
     resizeVolume: (id, volumeId, sizeBytes) => told(resizeVolume(group(id), volumeId, sizeBytes)),

@@ -70,7 +70,7 @@ async function putInOrder(
   const receives = record.receiving?.instance === instance;
   const strays = (await queryExports(qmp)).filter(
     ({ id }) =>
-      (id.startsWith(HOST_EXPORT) && !record.hasPresent) ||
+      (id.startsWith(HOST_EXPORT) && !record.hasPresent && !record.importing) ||
       (id.startsWith(RECEIVING_EXPORT) && !receives) ||
       (id.startsWith(STANDBY_EXPORT) && !stands),
   );

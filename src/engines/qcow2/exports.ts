@@ -3,13 +3,19 @@ import type { HistoryId } from '../../domain/ids.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { closeExports } from '../qmp/commands.ts';
 import { queryExports } from '../qmp/queries.ts';
+import { importFilterNode } from './import-nodes.ts';
 import { headNode, mirrorFilterNode } from './nodes.ts';
-import type { VolumeRecord } from './record.ts';
 
 /** Ids of exports tell whom they are for, and of which volume: `host-3`, `host-3-<history>`. */
 export const HOST_EXPORT = 'host-';
 export const RECEIVING_EXPORT = 'in-';
 export const STANDBY_EXPORT = 'standby-';
+
+/** A volume of the present, or one that is imported. */
+export interface Exported {
+  readonly key: number;
+  readonly name: string;
+}
 
 /**
  * By its own name, for whoever is admitted, and under that of its history.
@@ -17,7 +23,7 @@ export const STANDBY_EXPORT = 'standby-';
  * @param nodes those that the daemon has: hosts come in above a mirror, or it would miss their writes
  */
 export function hostExports(
-  volume: VolumeRecord,
+  volume: Exported,
   history: HistoryId | undefined,
   nodes: ReadonlySet<string>,
 ): readonly VolumeExport[] {
@@ -27,22 +33,19 @@ export function hostExports(
 
 /** One of them; without a history that of the volume's own name. */
 export function hostExport(
-  { key, name }: VolumeRecord,
+  { key, name }: Exported,
   history: HistoryId | undefined,
   nodes: ReadonlySet<string>,
 ): VolumeExport {
-  const filter = mirrorFilterNode(key);
-  const node = nodes.has(filter) ? filter : headNode(key);
+  const filters = [mirrorFilterNode(key), importFilterNode(key)];
+  const node = filters.find((filter) => nodes.has(filter)) ?? headNode(key);
   const id = `${HOST_EXPORT}${key}`;
   if (history === undefined) return { id, node, name };
   return { id: `${id}-${history}`, node, name: followedName(name, history) };
 }
 
 /** Of a volume as a copy shows it. */
-export function copyExport(
-  { key, name }: Pick<VolumeRecord, 'key' | 'name'>,
-  node: string,
-): VolumeExport {
+export function copyExport({ key, name }: Exported, node: string): VolumeExport {
   return { id: `${HOST_EXPORT}${key}`, node, name };
 }
 

@@ -2,6 +2,7 @@ import type { QmpClient } from '../qmp/client.ts';
 import { addNode, addObject, deleteNode } from '../qmp/commands.ts';
 import { queryExports, queryGraph, queryObjects } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
+import { importNodes, openImporting } from './import-nodes.ts';
 import { layerSize } from './layer-file.ts';
 import {
   fileNode,
@@ -48,6 +49,7 @@ export async function openGraph(group: Group, qmp: QmpClient, record: GroupRecor
   const [{ nodes }, objects] = await Promise.all([readGraph(qmp), queryObjects(qmp)]);
   const context = { nodes, objects, io };
   for (const volume of record.volumes) await openVolume(group, qmp, volume, context);
+  if (record.importing) await openImporting(group, qmp, record.importing, context);
   await growVolumes(group, qmp, record);
 }
 
@@ -118,6 +120,7 @@ export function expectedNodes(record: GroupRecord): ReadonlySet<string> {
   const places = [record.receiving, record.standby];
   for (const { key, number } of places.flatMap((place) => place?.volumes ?? []))
     expected.add(layerNode(key, number));
+  for (const node of importNodes(record.importing)) expected.add(node);
   return expected;
 }
 

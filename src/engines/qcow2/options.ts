@@ -4,6 +4,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { EngineRecords } from '../../ports/engine-records.ts';
 import type { LinkCut, ListenerCut } from '../../ports/link-cut.ts';
 import type { Log } from '../../ports/log.ts';
+import type { Vault } from '../../ports/vault.ts';
 
 export interface Qcow2EngineOptions {
   /** Holds one directory per group with all its layers. */
@@ -19,6 +20,8 @@ export interface Qcow2EngineOptions {
   readonly tls: SiteTls;
   readonly linkCut: LinkCut & ListenerCut;
   readonly log?: Log;
+  /** Opens secrets of sources; absent: no source that needs one can be imported. */
+  readonly vault?: Vault | undefined;
 }
 
 export interface PortRange {

@@ -6,6 +6,7 @@ import { enter, enterRunning } from './enter.ts';
 import { HOST_EXPORT, closeExportsOf, hostExports, openExports } from './exports.ts';
 import type { VolumeExport } from './exports.ts';
 import type { Group } from './group.ts';
+import type { ImportingVolume } from './import-record.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { layerNode, reopenOptions } from './nodes.ts';
 import { readGraph } from './graph.ts';
@@ -16,7 +17,8 @@ import type { GroupRecord } from './record.ts';
 export function serve(group: Group, { hosts, history }: HostAccess): Promise<ServedGroup> {
   return group.locked(async () => {
     const { address, tls } = group.site.options;
-    if (!(await group.record()).hasPresent) {
+    const { hasPresent, importing } = await group.record();
+    if (!hasPresent && !importing) {
       throw new Failure(`group ${group.id} has no present to serve`);
     }
     const entered = await enterRunning(group);
@@ -27,7 +29,7 @@ export function serve(group: Group, { hosts, history }: HostAccess): Promise<Ser
     if (before.some((name) => !admitted.includes(name))) await closeExportsOf(qmp, HOST_EXPORT);
     const role = { audience: 'hosts', tlsDirectory: tls.siteDirectory, admitted } as const;
     const port = await openServer(group.serverPort, qmp, role);
-    const volumes = presentVolumes(entered.record);
+    const volumes = [...presentVolumes(entered.record), ...writtenImports(entered.record)];
     const { nodes } = await readGraph(qmp);
     const exports = volumes.flatMap((volume) => hostExports(volume, history, nodes));
     await closeStaleExports(qmp, exports);
@@ -38,6 +40,11 @@ export function serve(group: Group, { hosts, history }: HostAccess): Promise<Ser
       exports: volumes.map(({ volumeId, name }) => ({ volumeId, exportName: name })),
     };
   });
+}
+
+/** A source that is only read is shown to nobody before it is ours. */
+function writtenImports({ importing }: GroupRecord): readonly ImportingVolume[] {
+  return (importing?.volumes ?? []).filter(({ from }) => !from.readOnly);
 }
 
 export function fence(group: Group): Promise<void> {

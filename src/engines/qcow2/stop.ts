@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { queryJobs } from '../qmp/queries.ts';
 import { endCopy } from './close-copy.ts';
 import { removeRunFiles } from './daemon-process.ts';
+import { endImportJobs } from './import-jobs.ts';
 import type { Group } from './group.ts';
 import { EMPTY_RECORD } from './record.ts';
 import { MIRROR_JOB } from './mirror-end.ts';
@@ -39,7 +40,7 @@ export function deleteGroup(group: Group): Promise<void> {
 /** Within the group's lock. */
 function stopDaemon(group: Group): Promise<void> {
   return group.seat.end(async ({ qmp }) => {
-    const { sending, mirror } = await group.record();
+    const { sending, mirror, importing } = await group.record();
     // The daemon waits for its copies' requests, which a silent link never answers.
     const jobs = await queryJobs(qmp);
     const sends = jobs.some(({ id }) => id.startsWith(SEND_JOB));
@@ -47,5 +48,6 @@ function stopDaemon(group: Group): Promise<void> {
     if (mirror && jobs.some(({ id }) => id.startsWith(MIRROR_JOB))) {
       await cutLink(group, mirror.target);
     }
+    if (importing) await endImportJobs(group, qmp, importing);
   });
 }

@@ -1,0 +1,240 @@
+/**
+ * Our copies: one job per volume between hosts and the head. In the background until all is copied,
+ * then switched, live, to answer hosts once both have their write.
+ *
+ *   new layers ─ record who fills them ─ jobs ─▶ look: ready ▸ write-blocking ▸ in step
+ *
+ * Jobs live and die with the daemon, and our copies with them: nothing tells which of their blocks
+ * were current.
+ */
+import type { QmpClient } from '../qmp/client.ts';
+import { addNode, tolerating } from '../qmp/commands.ts';
+import { QmpClosed } from '../qmp/errors.ts';
+import { findJob, queryBlockJobs, queryJobs } from '../qmp/queries.ts';
+import type { BlockJob, Job } from '../qmp/queries.ts';
+import { Failure } from '../../domain/refusal.ts';
+import type { ImportInspection } from '../../ports/importer.ts';
+import { collectGarbage, enter, enterRunning } from './enter.ts';
+import { deleteNodes, readGraph } from './graph.ts';
+import type { Group } from './group.ts';
+import { importFilterNode, importJob, originNode, uncertainSentence } from './import-nodes.ts';
+import type { Importing, ImportingVolume } from './import-record.ts';
+import { createLayers } from './layers.ts';
+import { headNode, layerNode, layerOptions } from './nodes.ts';
+import { layerFile } from './record.ts';
+import type { GroupRecord } from './record.ts';
+
+/** How often a copy that the source or our disk stopped is tried again before it has failed. */
+const MAX_RETRIES = 5;
+const RETRY_AFTER_MS = 1000;
+
+export function copyImport(group: Group, bytesPerSecond: number | undefined): Promise<void> {
+  return group.locked(async () => {
+    const { record, daemon } = await enterRunning(group);
+    if (!record.importing) throw new Failure(`group ${group.id} imports nothing`);
+    const { qmp, instance } = daemon;
+    const isFilled = record.importing.copiedBy === instance;
+    const importing = isFilled
+      ? record.importing
+      : await beginCopies(group, qmp, record, record.importing, instance);
+    const [jobs, blockJobs] = await Promise.all([queryJobs(qmp), queryBlockJobs(qmp)]);
+    const speed = Math.ceil((bytesPerSecond ?? 0) / importing.volumes.length);
+    for (const volume of importing.volumes) {
+      const id = importJob(volume);
+      const job = findJob(jobs, id);
+      if (job === undefined) await startJob(group, qmp, volume, speed);
+      else await goOn(qmp, job, findJob(blockJobs, id), speed);
+    }
+  });
+}
+
+/** Empty layers, whatever an earlier daemon had copied. */
+async function beginCopies(
+  group: Group,
+  qmp: QmpClient,
+  record: GroupRecord,
+  importing: Importing,
+  copiedBy: string,
+): Promise<Importing> {
+  const before = importing.volumes;
+  let { nextLayer } = record;
+  const volumes = before.map((volume) => ({ ...volume, number: nextLayer++ }));
+  const old = before.map(({ key, number }) => layerNode(key, number));
+  await deleteNodes(qmp, await readGraph(qmp), old);
+  await createLayers(
+    group,
+    volumes.map((volume) => ({ ...volume, below: undefined })),
+  );
+  const next = { ...importing, volumes, copiedBy };
+  const files = before.map(({ volumeId, number }) => layerFile(volumeId, number));
+  const saved = { ...record, nextLayer, importing: next, garbage: [...record.garbage, ...files] };
+  await collectGarbage(group, await group.save(saved));
+  return next;
+}
+
+async function startJob(
+  group: Group,
+  qmp: QmpClient,
+  volume: ImportingVolume,
+  speed: number,
+): Promise<void> {
+  const { key, number, volumeId } = volume;
+  const node = layerNode(key, number);
+  if (!(await readGraph(qmp)).nodes.has(node)) {
+    const path = group.path(layerFile(volumeId, number));
+    const io = await group.site.io();
+    await addNode(qmp, layerOptions({ node, path, backing: null, readOnly: false, io }));
+  }
+  await qmp.execute('blockdev-mirror', {
+    'job-id': importJob(volume),
+    device: headNode(key),
+    target: node,
+    replaces: originNode(key),
+    'filter-node-name': importFilterNode(key),
+    sync: 'full',
+    'copy-mode': 'background',
+    speed,
+    'on-source-error': 'stop',
+    'on-target-error': 'stop',
+    'auto-dismiss': false,
+  });
+}
+
+async function goOn(
+  qmp: QmpClient,
+  { id, status }: Job,
+  blockJob: BlockJob | undefined,
+  speed: number,
+): Promise<void> {
+  if (status === 'concluded' || blockJob === undefined) return;
+  await tolerating(/not found|cannot accept command/, () =>
+    qmp.execute('block-job-set-speed', { device: id, speed }),
+  );
+  if (blockJob.ioStatus === 'ok' && (status === 'paused' || status === 'standby')) {
+    await tolerating(/not found|cannot|not paused|cannot accept command/, () =>
+      qmp.execute('block-job-resume', { device: id }),
+    );
+  }
+}
+
+export function pauseImport(group: Group): Promise<void> {
+  return group.locked(async () => {
+    const { record, daemon } = await enter(group);
+    if (!record.importing || !daemon) return;
+    const jobs = await queryJobs(daemon.qmp);
+    for (const volume of record.importing.volumes) {
+      const id = importJob(volume);
+      if (findJob(jobs, id)?.status !== 'running') continue;
+      await tolerating(/not found|cannot accept command|already paused/, () =>
+        daemon.qmp.execute('block-job-pause', { device: id }),
+      );
+    }
+  });
+}
+
+/** Waits for no work on the group. A copy that is ready is made to carry hosts' writes. */
+export async function inspectImport(group: Group): Promise<ImportInspection> {
+  const { importing, hasPresent } = await group.record();
+  const nothing = { copiedBytes: 0, totalBytes: 0, trouble: undefined };
+  if (!importing) return { stands: hasPresent ? 'here' : 'nowhere', copy: 'none', ...nothing };
+  const none: ImportInspection = { stands: 'on_source', copy: 'none', ...nothing };
+  try {
+    const daemon = await group.findDaemon();
+    if (importing.switchedBy !== undefined && importing.switchedBy !== daemon?.instance) {
+      return { ...none, copy: 'failed', trouble: uncertainSentence(group) };
+    }
+    if (!daemon || importing.copiedBy !== daemon.instance) return none;
+    const { qmp } = daemon;
+    const [jobs, blockJobs] = await Promise.all([queryJobs(qmp), queryBlockJobs(qmp)]);
+    const seen = importing.volumes.map((volume) => ({
+      volume,
+      job: findJob(jobs, importJob(volume)),
+      blockJob: findJob(blockJobs, importJob(volume)),
+    }));
+    for (const one of seen) await carryWrites(qmp, one);
+    const states = await Promise.all(seen.map((one) => stateOf(group, qmp, one)));
+    const worst = order.find((copy) => states.some((state) => state.copy === copy)) ?? 'none';
+    return {
+      stands: 'on_source',
+      copy: worst,
+      copiedBytes: sum(seen.map(({ job }) => job?.doneBytes ?? 0)),
+      totalBytes: sum(seen.map(({ job, volume }) => job?.totalBytes ?? volume.sizeBytes)),
+      trouble: states.find(({ trouble }) => trouble !== undefined)?.trouble,
+    };
+  } catch (cause) {
+    if (cause instanceof QmpClosed) return none;
+    throw cause;
+  }
+}
+
+const order = ['failed', 'none', 'paused', 'running', 'in_step'] as const;
+
+interface SeenCopy {
+  readonly volume: ImportingVolume;
+  readonly job: Job | undefined;
+  readonly blockJob: BlockJob | undefined;
+}
+
+interface CopyState {
+  readonly copy: ImportInspection['copy'];
+  readonly trouble?: string;
+}
+
+async function stateOf(
+  group: Group,
+  qmp: QmpClient,
+  { volume: { name, key }, job, blockJob }: SeenCopy,
+): Promise<CopyState> {
+  if (job === undefined) return { copy: 'none' };
+  if (job.status === 'concluded') {
+    return { copy: 'failed', trouble: `volume ${name}: ${job.error ?? 'its copy ended'}` };
+  }
+  if (blockJob !== undefined && blockJob.ioStatus !== 'ok') {
+    if (await retry(group, qmp, job.id)) return { copy: 'running' };
+    const why = blockJob.ioStatus === 'nospace' ? 'there is no room for it here' : IO_TROUBLE;
+    return { copy: 'failed', trouble: `volume ${name}: ${why}` };
+  }
+  retries.get(group)?.delete(`${importJob({ key })}`);
+  if (job.status === 'ready' && blockJob?.activelySynced === true) return { copy: 'in_step' };
+  return { copy: job.status === 'paused' && blockJob?.paused === true ? 'paused' : 'running' };
+}
+
+const IO_TROUBLE = 'the source could not be read, or our disk not be written, again and again';
+
+interface Retries {
+  readonly count: number;
+  readonly lastMs: number;
+}
+
+/** What this process has tried; another one may try again. */
+const retries = new WeakMap<Group, Map<string, Retries>>();
+
+/** @returns whether there is hope yet */
+async function retry(group: Group, qmp: QmpClient, id: string): Promise<boolean> {
+  const tried = retries.get(group) ?? new Map<string, Retries>();
+  retries.set(group, tried);
+  const { count, lastMs } = tried.get(id) ?? { count: 0, lastMs: Number.NEGATIVE_INFINITY };
+  const nowMs = group.site.options.clock.monotonicMs();
+  if (nowMs - lastMs < RETRY_AFTER_MS) return count <= MAX_RETRIES;
+  if (count >= MAX_RETRIES) return false;
+  tried.set(id, { count: count + 1, lastMs: nowMs });
+  await tolerating(/not found|cannot|not paused/, () =>
+    qmp.execute('block-job-resume', { device: id }),
+  );
+  return true;
+}
+
+async function carryWrites(qmp: QmpClient, { job, blockJob }: SeenCopy): Promise<void> {
+  if (job?.status !== 'ready' || blockJob?.ioStatus !== 'ok' || blockJob.activelySynced) return;
+  await tolerating(/not found|cannot accept command/, () =>
+    qmp.execute('block-job-change', {
+      id: job.id,
+      type: 'mirror',
+      'copy-mode': 'write-blocking',
+    }),
+  );
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}

@@ -1,0 +1,173 @@
+/**
+ * How an import ends at the data plane.
+ *
+ *   cut over:  flush our copies ─ record who switches ─ switch each volume ─ record them as ours
+ *   abandon:   end the jobs ─ record no copies ─ remove them; the heads stay on the source
+ *
+ * The record that a daemon switches is there before it may: should it die before we know which
+ * volumes it has switched, nothing is opened that could lack a host's write.
+ */
+import { Failure } from '../../domain/refusal.ts';
+import type { CutOver } from '../../ports/importer.ts';
+import type { QmpClient } from '../qmp/client.ts';
+import { concludeJob, reopenNodes } from '../qmp/commands.ts';
+import { queryJobs } from '../qmp/queries.ts';
+import { collectGarbage, enter } from './enter.ts';
+import { deleteNodes, readGraph } from './graph.ts';
+import type { Group } from './group.ts';
+import { inspectImport } from './import-copy.ts';
+import { cutSource, endImportJobs } from './import-jobs.ts';
+import { importHeadOptions, importJob, originNode, uncertainSentence } from './import-nodes.ts';
+import type { Importing, ImportingVolume } from './import-record.ts';
+import { headNode, layerNode, reopenOptions } from './nodes.ts';
+import { layerFile, specOf } from './record.ts';
+import type { GroupRecord, VolumeRecord } from './record.ts';
+
+export function cutOverImport(group: Group, pauseLimitMs: number): Promise<CutOver> {
+  return group.locked(async () => {
+    const { record, daemon } = await enter(group);
+    const { importing } = record;
+    if (!importing) {
+      if (record.hasPresent) return { isCutOver: true, pauseMs: 0 };
+      return { isCutOver: false, why: 'there is nothing to cut over' };
+    }
+    if (importing.switchedBy !== undefined && importing.switchedBy !== daemon?.instance) {
+      return { isCutOver: false, why: uncertainSentence(group) };
+    }
+    const { copy, trouble } = await inspectImport(group);
+    const isBegun = importing.switchedBy !== undefined;
+    if (!daemon || (!isBegun && copy !== 'in_step')) {
+      const why = `the copies are not in step but ${copy}`;
+      return { isCutOver: false, why: trouble === undefined ? why : `${why}: ${trouble}` };
+    }
+    const { qmp, instance } = daemon;
+    await flushCopies(group, qmp, importing);
+    const begun = await group.save({
+      ...record,
+      importing: { ...importing, switchedBy: instance },
+    });
+    const pauseMs = await switchVolumes(group, qmp, importing, pauseLimitMs);
+    return settle(group, qmp, begun, pauseMs);
+  });
+}
+
+/**
+ * Writes out what our copies' caches hold, at one quiet instant of each volume: the heads are opened
+ * anew, too, so that no write of a host is on its way. Without that, a copy's mapping of a write
+ * that came in between was lost (seen with QEMU 10.0: `blockdev-reopen` of a live mirror's target).
+ */
+export async function flushCopies(
+  group: Group,
+  qmp: QmpClient,
+  { volumes }: Importing,
+): Promise<void> {
+  const { nodes } = await readGraph(qmp);
+  const io = await group.site.io();
+  const open = volumes.filter(({ key, number }) => nodes.has(layerNode(key, number)));
+  const heads = open.map(importHeadOptions);
+  const copies = open.map(({ key, number }) =>
+    reopenOptions({ node: layerNode(key, number), backing: null, readOnly: false, io }),
+  );
+  await reopenNodes(qmp, [...heads, ...copies]);
+}
+
+/** @returns the longest time that a volume's requests were held, in milliseconds */
+async function switchVolumes(
+  group: Group,
+  qmp: QmpClient,
+  { volumes }: Importing,
+  limitMs: number,
+): Promise<number> {
+  const { clock, log } = group.site.options;
+  let longestMs = 0;
+  for (const volume of volumes) {
+    const id = importJob(volume);
+    const job = (await queryJobs(qmp)).find((one) => one.id === id);
+    if (job === undefined) continue;
+    const startedMs = clock.monotonicMs();
+    if (job.status !== 'concluded')
+      await qmp.execute('block-job-complete', { device: id }, limitMs);
+    const error = await concludeJob(qmp, id);
+    longestMs = Math.max(longestMs, clock.monotonicMs() - startedMs);
+    if (error !== undefined) {
+      log?.warn({ event: 'import_not_switched', groupId: group.id, volume: volume.name, error });
+    }
+  }
+  return longestMs;
+}
+
+/** The daemon knows which volumes it has switched: the head stands on ours, or on the source. */
+async function settle(
+  group: Group,
+  qmp: QmpClient,
+  record: GroupRecord,
+  pauseMs: number,
+): Promise<CutOver> {
+  const { importing } = record;
+  if (!importing) return { isCutOver: true, pauseMs };
+  const graph = await readGraph(qmp);
+  const isOurs = ({ key, number }: ImportingVolume): boolean =>
+    graph.beneath.get(headNode(key)) === layerNode(key, number);
+  const ours = importing.volumes.filter(isOurs);
+  const left = importing.volumes.filter((volume) => !isOurs(volume));
+  const rest = { ...importing, volumes: left, switchedBy: undefined, copiedBy: undefined };
+  await group.save({
+    ...record,
+    hasPresent: record.hasPresent || ours.length > 0,
+    volumes: [...record.volumes, ...ours.map(importedVolume)],
+    importing: left.length > 0 ? rest : undefined,
+  });
+  await deleteNodes(
+    qmp,
+    graph,
+    ours.map(({ key }) => originNode(key)),
+  );
+  if (left.length === 0) return { isCutOver: true, pauseMs };
+  const names = left.map(({ name }) => name).join(', ');
+  return { isCutOver: false, why: `volume ${names} could not be switched and is copied again` };
+}
+
+function importedVolume(volume: ImportingVolume): VolumeRecord {
+  const { key, number } = volume;
+  const layers = [{ number, seals: undefined, isRoot: true }];
+  return { ...specOf(volume), key, layers };
+}
+
+export function abandonImport(group: Group, { force }: { readonly force: boolean }): Promise<void> {
+  return group.locked(async () => {
+    if (!(await group.isKnown())) return;
+    const known = await group.record();
+    if (known.importing === undefined || known.hasPresent) {
+      if (!known.hasPresent) return;
+      const why = 'hosts write our copies already; it can only be cut over';
+      throw new Failure(`group ${group.id}: ${why}`);
+    }
+    if (force) await cutSource(group, known.importing);
+    const { record, daemon } = await enter(group);
+    const { importing } = record;
+    if (importing === undefined) return;
+    if (daemon) await endCopies(group, daemon.qmp, importing);
+    // Where nobody knows which copy hosts wrote last, ours stays beside the source.
+    const isUncertain =
+      importing.switchedBy !== undefined && importing.switchedBy !== daemon?.instance;
+    const files = importing.volumes.map(({ volumeId, number }) => layerFile(volumeId, number));
+    let { nextLayer } = record;
+    const volumes = importing.volumes.map((volume) => ({ ...volume, number: nextLayer++ }));
+    const saved = await group.save({
+      ...record,
+      nextLayer,
+      importing: { ...importing, volumes, copiedBy: undefined, switchedBy: undefined },
+      garbage: isUncertain ? record.garbage : [...record.garbage, ...files],
+    });
+    await collectGarbage(group, saved);
+  });
+}
+
+async function endCopies(group: Group, qmp: QmpClient, importing: Importing): Promise<void> {
+  await endImportJobs(group, qmp, importing);
+  await deleteNodes(
+    qmp,
+    await readGraph(qmp),
+    importing.volumes.map(({ key, number }) => layerNode(key, number)),
+  );
+}

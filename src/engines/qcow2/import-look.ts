@@ -1,0 +1,117 @@
+/**
+ * A daemon of its own that looks at a source, or at a copy that another daemon fills, and shows
+ * what it sees on a unix socket to this process. It ends with the look, however that ends.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '../../domain/refusal.ts';
+import { connectNbd } from '../nbd/connection.ts';
+import type { NbdConnection } from '../nbd/connection.ts';
+import { QmpClient } from '../qmp/client.ts';
+import type { Site } from './group.ts';
+
+const START_LIMIT_MS = 10_000;
+const LOOK_AGAIN_MS = 5;
+/** A source that does not answer for so long is gone; the look ends, nobody else waits for it. */
+const STALL_LIMIT_MS = 20_000;
+
+export interface Look {
+  readonly qmp: QmpClient;
+  /** For certificates of sources. */
+  readonly tlsDirectory: string;
+  /** Opens a node of the daemon for this process to read. */
+  readonly show: (node: string) => Promise<NbdConnection>;
+}
+
+export async function look<T>(
+  { options: { runDirectory } }: Site,
+  work: (look: Look) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  await mkdir(runDirectory, { recursive: true, mode: 0o700 });
+  // Short: a unix socket's path has 107 bytes.
+  const stem = join(runDirectory, `look-${crypto.randomUUID().slice(0, 13)}`);
+  const [control, data, tlsDirectory] = [`${stem}.qmp`, `${stem}.nbd`, `${stem}.tls`];
+  const daemon = startDaemon(control);
+  const stop = (): void => void daemon.child.kill('SIGKILL');
+  signal?.addEventListener('abort', stop, { once: true });
+  const open: NbdConnection[] = [];
+  try {
+    signal?.throwIfAborted();
+    const qmp = await connectMonitor(control, daemon);
+    const address = { type: 'unix', data: { path: data } };
+    await qmp.execute('nbd-server-start', { addr: address, 'max-connections': 0 });
+    const show = async (node: string): Promise<NbdConnection> => {
+      await qmp.execute('block-export-add', {
+        type: 'nbd',
+        id: node,
+        'node-name': node,
+        name: node,
+      });
+      const target = { address: { socketPath: data }, exportName: node };
+      const connection = await connectNbd({ ...target, stallTimeoutMs: STALL_LIMIT_MS });
+      open.push(connection);
+      return connection;
+    };
+    return await work({ qmp, tlsDirectory, show });
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw cause;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    for (const connection of open) connection.destroy();
+    stop();
+    await daemon.ended;
+    await Promise.all([control, data].map((path) => rm(path, { force: true })));
+    await rm(tlsDirectory, { recursive: true, force: true });
+  }
+}
+
+interface LookDaemon {
+  readonly child: ChildProcess;
+  readonly said: () => string;
+  readonly ended: Promise<void>;
+  readonly hasEnded: () => boolean;
+}
+
+function startDaemon(control: string): LookDaemon {
+  const monitor = [
+    '--chardev',
+    `socket,id=c,path=${control.replaceAll(',', ',,')},server=on,wait=off`,
+  ];
+  const daemon = ['qemu-storage-daemon', ...monitor, '--monitor', 'chardev=c'];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...daemon], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  let isOver = false;
+  child.stderr
+    .setEncoding('utf8')
+    .on('data', (text: string) => (said = (said + text).slice(-2000)));
+  const ended = new Promise<void>((resolve) => {
+    const end = (): void => {
+      isOver = true;
+      resolve();
+    };
+    child.once('exit', end);
+    child.once('error', end);
+  });
+  return { child, said: () => said, ended, hasEnded: () => isOver };
+}
+
+async function connectMonitor(control: string, daemon: LookDaemon): Promise<QmpClient> {
+  const giveUpAt = performance.now() + START_LIMIT_MS;
+  for (;;) {
+    try {
+      return await QmpClient.connect(control);
+    } catch (cause) {
+      if (daemon.hasEnded() || performance.now() > giveUpAt) {
+        const why = `the daemon that looks at a source did not start: ${daemon.said()}`;
+        throw new Failure(why, { cause });
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  }
+}
