@@ -11,7 +11,7 @@ import { advance, isPaused } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
 import { newSynchrony, surpassed } from '../domain/synchrony.ts';
 import type { Synchrony } from '../domain/synchrony.ts';
-import type { ReceivingTarget, VolumeHash } from '../ports/engine.ts';
+import type { VolumeHash } from '../ports/engine.ts';
 import type {
   CompleteAnswer,
   CompleteRequest,
@@ -19,6 +19,7 @@ import type {
   GroupDescription,
   GroupOffer,
   OfferAnswer,
+  ReceiveAnswer,
   ReceiveRequest,
   ResizeRequest,
 } from '../ports/peer.ts';
@@ -63,7 +64,7 @@ export async function receivePoint(
   ports: Pick<AppPorts, 'store' | 'clock' | 'here' | 'engine' | 'sagas'>,
   from: SiteId,
   { offer, pointId, basePointId, volumes }: ReceiveRequest,
-): Promise<ReceivingTarget> {
+): Promise<ReceiveAnswer> {
   await acceptOffer(ports, from, offer);
   const { groupId } = offer;
   const operation = await ownOperationEnded(ports, groupId);
@@ -72,7 +73,9 @@ export async function receivePoint(
   await followSource(ports, session, offer.session.line, basePointId);
   // In a handover hosts may be waiting for this point: nothing is done that can wait.
   if (operation === undefined) await keepChainsShort(ports, session);
-  return ports.engine.receivePoint({ groupId, pointId, basePointId, peerId: from, volumes });
+  const isComplete = (await ports.engine.points(groupId)).includes(pointId);
+  const place = { groupId, pointId, basePointId, peerId: from, volumes };
+  return { target: await ports.engine.receivePoint(place), isComplete };
 }
 
 /**

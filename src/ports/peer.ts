@@ -44,7 +44,7 @@ export interface PeerProtocol {
   pauseSession(to: SiteId, pause: PauseRequest): Promise<void>;
 
   /** Opens a place for a point; see `Engine.receivePoint`. Renews the group's copy on the way. */
-  receivePoint(to: SiteId, receive: ReceiveRequest): Promise<ReceivingTarget>;
+  receivePoint(to: SiteId, receive: ReceiveRequest): Promise<ReceiveAnswer>;
 
   /** Everything was sent: make it a point. Resolves when it is durable there. */
   completePoint(to: SiteId, complete: CompleteRequest): Promise<CompleteAnswer>;
@@ -193,6 +193,12 @@ export interface ReceiveRequest {
   readonly pointId: PointId;
   readonly basePointId: PointId | undefined;
   readonly volumes: readonly PointVolume[];
+}
+
+export interface ReceiveAnswer {
+  readonly target: ReceivingTarget;
+  /** The point is there already, whatever the source knows of that: nothing has to be sent. */
+  readonly isComplete: boolean;
 }
 
 export interface CompleteRequest {

@@ -124,11 +124,17 @@ async function deliver(
   const { volumes, sealedAt, sequence } = point;
   const { epoch } = offer.ownership;
 
-  const target = await peer.receivePoint(peerId, { offer, pointId, basePointId, volumes });
-  const sent = await engine.sendPoint(
-    { groupId, pointId, basePointId, peerId, target, bytesPerSecond },
-    { onProgress, signal },
-  );
+  const place = await peer.receivePoint(peerId, { offer, pointId, basePointId, volumes });
+  const { target } = place;
+  const request = { groupId, pointId, basePointId, peerId, target, bytesPerSecond };
+  const sent = await engine
+    .sendPoint(request, { onProgress, signal })
+    .catch(async (error: unknown) => {
+      if (!place.isComplete || signal.aborted) throw error;
+      // It got there once and this engine has forgotten that it did, as it does when a send is cancelled.
+      await engine.cancelSend(groupId);
+      return { sentBytes: 0, restarted: false, wholeVolumes: [] };
+    });
   // Asked now: where the mirror was lost after the point was sealed, its standby is ahead of it.
   const now = await store.read((tx) => tx.sessions.need(sessionId));
   const past = surpasses(now, point);

@@ -169,6 +169,24 @@ test('a restore sets the present aside, the destination follows as a delta, and 
   assert.equal((await paris.app.listForks({ groupId })).length, 1);
 });
 
+test('a point that is there complete is not sent again where the source has forgotten that it was', async (t) => {
+  const { paris, lyon, groupId, sync, write } = await orders(t);
+  await write(1, 1);
+  await sync();
+  await write(1, 2);
+  paris.trouble.lostAfter.add('completePoint');
+  assert.equal(await sync(), 'undone');
+  paris.trouble.lostAfter.clear();
+  const held = paris.engine.held(groupId);
+  assert.ok(held?.sent);
+  held.sent = undefined;
+
+  assert.equal(await sync(), 'done');
+
+  assert.equal((await paris.app.listSessions())[0]?.lastCycle?.sentBytes, 0);
+  await sameAtBoth(paris, lyon, groupId);
+});
+
 test('a restore needs the confirmation, the holder, and a point of the volumes that the group has', async (t) => {
   const { paris, lyon, groupId, sync } = await orders(t);
   await sync();

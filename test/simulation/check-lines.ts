@@ -31,7 +31,9 @@ export function checkChange(
       `one holder per epoch: ${at}, epoch ${epoch}, from ${was.holder} to ${holder}`,
     );
   }
-  if (holder !== site.id || truth.line(id, epoch) !== undefined) return;
+  if (holder !== site.id) return;
+  const known = truth.line(id, epoch);
+  if (known !== undefined) return checkGoingBack(truth, known, before, after);
   if (was !== undefined && epoch !== was.epoch + 1) {
     throw new Violation(`epochs grow by one: ${at} took ${epoch} after ${was.epoch}`);
   }
@@ -39,6 +41,20 @@ export function checkChange(
   truth.begin({ groupId: id, epoch, holder, forced, began });
   if (epoch > 1 && standsOn === undefined)
     throw new Violation(`${at} took epoch ${epoch} to stand on nothing`);
+}
+
+/** Within an epoch hosts' history becomes another one only by a restore, to what was sealed once. */
+function checkGoingBack(
+  truth: Truth,
+  line: Line,
+  before: Group | undefined,
+  { id, ownership, standsOn }: Group,
+): void {
+  if (before === undefined || before.ownership.history.id === ownership.history.id) return;
+  if (before.ownership.epoch !== ownership.epoch) return;
+  const sealed = standsOn && truth.sealed.get(standsOn);
+  if (sealed === undefined) throw new Violation(`group ${id} went back to what was never sealed`);
+  truth.goBack(line, sealed);
 }
 
 function beginning(truth: Truth, { id, ownership, standsOn }: Group, at: string): Tags {
@@ -104,8 +120,15 @@ export function checkNothingDiscarded(truth: Truth, observed: readonly Observed[
     const mayMiss = (volumeId: Parameters<Truth['hasLeft']>[1]): boolean =>
       truth.hasLeft(groupId, volumeId);
     const ends = truth.linesOf(groupId).filter((line) => !line.wasGiven);
-    if (ends.length < 2) continue;
+    const abandoned = truth.abandoned.get(groupId) ?? [];
+    if (ends.length < 2 && abandoned.length === 0) continue;
     const kept = observed.flatMap(({ site }) => contentsOf(site.engine.held(groupId)));
+    for (const content of abandoned) {
+      if (kept.some((one) => difference(content, one, mayMiss) === undefined)) continue;
+      throw new Violation(
+        `nothing is silently discarded: group ${groupId}, what a restore gave up is in no fork`,
+      );
+    }
     for (const line of ends) {
       const isKept =
         kept.some((content) => difference(line.content, content, mayMiss) === undefined) ||

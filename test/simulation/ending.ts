@@ -53,6 +53,7 @@ export async function putRight(groupId: GroupId, { site, mirror }: Observed): Pr
   const { app } = site;
   const session = mirror.sessionOf(groupId);
   const group = mirror.groups.get(groupId);
+  if (app !== undefined) await discardCopies(app, groupId);
   if (app === undefined || session === undefined) return '';
   const { id: sessionId, state, pause } = session;
   const holds = group?.ownership.holder === site.id;
@@ -74,6 +75,16 @@ export async function putRight(groupId: GroupId, { site, mirror }: Observed): Pr
   } catch (error) {
     if (error instanceof Refusal || error instanceof Failure) return `${groupId}: ${error.message}`;
     throw error;
+  }
+}
+
+/** A test holds up handovers, and a clone the members. */
+async function discardCopies(app: App, groupId: GroupId): Promise<void> {
+  try {
+    const copies = await app.listCopies({ groupId });
+    for (const { id, state } of copies) if (state === 'open') await app.discardCopy({ copyId: id });
+  } catch (error) {
+    if (!(error instanceof Refusal || error instanceof Failure)) throw error;
   }
 }
 

@@ -35,6 +35,11 @@ const questions: readonly (readonly [weight: number, words: string, ask: Ask])[]
   [2,  'abort',                abort],
   [3,  'failover',             failOver],
   [9,  'reprotect',            (app, { group }) => app.reprotectGroup({ groupId: group.id })],
+  [1.5,'restore',              restore],
+  [2,  'test',                 (app, { group }) => app.startFailoverTest({ groupId: group.id })],
+  [3,  'end the test',         (app, { group }, { random }) => app.stopFailoverTest({ groupId: group.id, keep: random.chance(0.3) })],
+  [1,  'clone',                clone],
+  [1,  'discard a copy',       discardCopy],
   [1,  'acknowledge',          (app, { group }) => app.acknowledgeFailover({ groupId: group.id })],
   [1,  'change the session',   changeSession],
   [2,  'resize',               resize],
@@ -50,10 +55,11 @@ export function askSomething(world: OperatorWorld): void {
   const [, words, ask] = random.weighted(questions.map((q) => [q[0], q] as const));
   const isHolder = ({ site, mirror }: Observed): boolean =>
     groupId !== undefined && mirror.groups.get(groupId)?.ownership.holder === site.id;
-  const atEither = words === 'pause' || words === 'resume';
+  const atEither = ['pause', 'resume', 'clone', 'discard a copy'].includes(words);
+  const atDestination = ['failover', 'test', 'end the test'].includes(words);
   const wanted =
     !atEither && random.chance(0.85)
-      ? observed.filter((one) => isHolder(one) === (words !== 'failover'))
+      ? observed.filter((one) => isHolder(one) !== atDestination)
       : observed;
   const at = random.pick(wanted);
   const group = groupId && at?.mirror.groups.get(groupId);
@@ -148,6 +154,32 @@ async function failOver(
   const request = { groupId: group.id, pointId: older?.id, force: random.chance(0.3) };
   const { confirmation } = await app.preflightFailover(request);
   return app.failOverGroup({ ...request, confirmation });
+}
+
+async function restore(
+  app: App,
+  { at, group }: Question,
+  { random }: OperatorWorld,
+): Promise<unknown> {
+  const point = random.pick(at.mirror.pointsOf(group.id));
+  if (point === undefined) return 'no point';
+  const request = { groupId: group.id, to: { pointId: point.id } };
+  const { confirmation } = await app.preflightRestore(request);
+  return app.restoreGroup({ ...request, confirmation });
+}
+
+async function clone(app: App, { group }: Question, { random }: OperatorWorld): Promise<unknown> {
+  const name = `clone-${random.between(1, 1_000_000)}`;
+  return app.cloneGroup({ groupId: group.id, name, writable: random.chance(0.5) });
+}
+
+async function discardCopy(
+  app: App,
+  { group }: Question,
+  { random }: OperatorWorld,
+): Promise<unknown> {
+  const copy = random.pick(await app.listCopies({ groupId: group.id }));
+  return copy && app.discardCopy({ copyId: copy.id });
 }
 
 async function changeSession(

@@ -27,6 +27,8 @@ export class Truth {
   readonly sealed = new Map<PointId, Tags>();
   /** Volumes that left a group at some time: its old points may lack them, or bring them back. */
   readonly left = new Map<GroupId, Set<VolumeId>>();
+  /** What lines had when their holder went back to a point. */
+  readonly abandoned = new Map<GroupId, readonly Tags[]>();
   /** Copies that an operator asked to delete. */
   readonly discarded = new Set<GroupId>();
   #writes = 0;
@@ -43,6 +45,13 @@ export class Truth {
     const lines = this.lines.get(line.groupId) ?? new Map<number, Line>();
     this.lines.set(line.groupId, lines);
     lines.set(line.epoch, { ...line, content: copyOf(line.began), wasGiven: false });
+  }
+
+  /** The line goes on from what was sealed once; what it had is kept somewhere. */
+  goBack({ groupId, content }: Line, sealed: Tags): void {
+    this.abandoned.set(groupId, [...(this.abandoned.get(groupId) ?? []), copyOf(content)]);
+    content.clear();
+    for (const [volumeId, blocks] of copyOf(sealed)) content.set(volumeId, blocks);
   }
 
   nextWrite(): number {
@@ -68,6 +77,7 @@ export class Truth {
       content.delete(volumeId);
       began.delete(volumeId);
     }
+    for (const content of this.abandoned.get(groupId) ?? []) content.delete(volumeId);
   }
 }
 

@@ -200,7 +200,7 @@ export const messages = {
       basePointId: Type.Optional(Id),
       volumes: Type.Array(PointVolume),
     }),
-    answer: Target,
+    answer: closed({ target: Target, isComplete: Type.Boolean() }),
   },
   'open-standby': {
     body: closed({
