@@ -1,5 +1,5 @@
 /** Jobs: what runs or ran here for a request, and requests that were over when they were answered. */
-import type { SessionView } from '../../app/views.ts';
+import type { GroupView, SessionView } from '../../app/views.ts';
 import type { GroupId, SagaId, SessionId, VolumeId } from '../../domain/ids.ts';
 import type { SagaRecord } from '../../domain/saga-record.ts';
 import { asError, sayError, PowerStoreError } from './errors.ts';
@@ -21,7 +21,7 @@ interface Inputs {
   readonly volumeId: VolumeId;
   readonly groupId: GroupId;
   readonly sessionId: SessionId;
-  readonly to: GroupId;
+  readonly moves: readonly { readonly from: GroupId; readonly to: GroupId }[];
 }
 
 const session =
@@ -40,12 +40,26 @@ const ofGroup =
   };
 
 const kinds: Readonly<
-  Record<string, (input: Inputs, sessions: readonly SessionView[]) => About | undefined>
+  Record<
+    string,
+    (
+      input: Inputs,
+      sessions: readonly SessionView[],
+      groups: readonly GroupView[],
+    ) => About | undefined
+  >
 > = {
   'create-volume': volume('create'),
   'delete-volume': volume('delete'),
   'resize-volume': volume('modify'),
-  'move-volume': ({ to: id }) => ({ type: 'volume_group', action: 'add_members', id }),
+  'move-volume': ({ moves: [move] }, _sessions, groups) => {
+    if (move === undefined) return undefined;
+    const type = 'volume_group';
+    const joins = groups.some((g) => !g.implicit && g.id === move.to);
+    return joins
+      ? { type, action: 'add_members', id: move.to }
+      : { type, action: 'remove_members', id: move.from };
+  },
   'delete-group': ({ groupId: id }) => ({ type: 'volume_group', action: 'delete', id }),
   protect: session('create'),
   unprotect: session('delete'),
@@ -139,7 +153,11 @@ const sagaStates: { readonly [S in SagaRecord['state']]: State } = {
 };
 
 async function saySaga(world: World, saga: SagaRecord): Promise<readonly Said[]> {
-  const about = kinds[saga.kind]?.(saga.input as Inputs, await world.sessions());
+  const about = kinds[saga.kind]?.(
+    saga.input as Inputs,
+    await world.sessions(),
+    await world.groups(),
+  );
   if (about === undefined) return [];
   const { state, outcome, progress, startedAt, endedAt, parentId } = saga;
   const error = state === 'undone' ? errorOf(outcome) : undefined;

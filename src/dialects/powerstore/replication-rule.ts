@@ -83,7 +83,7 @@ const AlertThreshold = Type.Optional(Type.Integer({ minimum: 0, maximum: 1440 })
 
 function secondsOf(rpo: Rpo | 'Zero'): number {
   if (rpo !== 'Zero') return rpoSeconds[rpo];
-  const why = 'this system replicates asynchronously';
+  const why = 'rules replicate in cycles; make the session synchronous by the native API';
   return refuse({ code: 'unsupported', what: 'an RPO of Zero', why });
 }
 

@@ -1,6 +1,7 @@
 /** Sessions: what a policy that is assigned makes, and what is done with it at either site. */
 import { Type } from 'typebox';
 import type { App } from '../../app/app.ts';
+import { modeOf } from '../../app/session-mode.ts';
 import type { SessionView } from '../../app/views.ts';
 import type { ForkId, PointId, SessionId } from '../../domain/ids.ts';
 import { Refusal, refuse } from '../../domain/refusal.ts';
@@ -97,7 +98,7 @@ async function saySession(world: World, session: SessionView) {
       role: session.role === 'source' ? 'Source' : 'Destination',
       resource_type: isLone ? 'volume' : 'volume_group',
       data_transfer_state: transferState(session, isInitial),
-      type: 'Asynchronous',
+      type: modeOf(session) === 'sync' ? 'Synchronous' : 'Asynchronous',
       last_sync_timestamp: timestampOr(session.newestPoint?.sealedAt),
       local_resource_id: resourceId,
       remote_resource_id: resourceId,
@@ -131,9 +132,11 @@ async function saySession(world: World, session: SessionView) {
   };
 }
 
-function transferState({ state }: ReplicationSession, isInitial: boolean): string {
+function transferState(session: ReplicationSession, isInitial: boolean): string {
+  const { state } = session;
   if (state === 'paused' || state === 'system_paused') return 'Paused';
-  return isInitial ? 'Asynchronous_Initial_Sync' : 'Asynchronous';
+  if (isInitial) return 'Asynchronous_Initial_Sync';
+  return modeOf(session) === 'sync' ? 'Synchronous' : 'Asynchronous';
 }
 
 function percentage(progress: SessionView['progress']): number {

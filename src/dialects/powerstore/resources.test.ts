@@ -63,6 +63,11 @@ test('volumes join and leave groups, and a group can be deleted with them', asyn
   const removed = { volume_ids: [a] };
   const leave = `volume_group/${groupId}/remove_members`;
   assert.equal((await here.call('POST', leave, removed)).status, 204);
+  const jobs = `job?select=resource_action&resource_type=eq.volume_group&resource_id=eq.${groupId}`;
+  assert.deepEqual(
+    (await here.call('GET', jobs)).rows.map((row) => row['resource_action']),
+    ['remove_members', 'add_members', 'add_members'],
+  );
   const again = await here.call('POST', leave, removed);
   assert.equal(again.status, 422);
   assert.match(String(again.sentence), /not part/);

@@ -184,17 +184,17 @@ const create = operation({
     if (policy !== '') await needId(world, 'policy', policy);
     const volumeIds = await volumesOf(asked, wanted.volume_ids ?? []);
     const { id: groupId } = await app.createGroup({ name: wanted.name });
-    const joined: VolumeId[] = [];
+    const remove: VolumeId[] = [];
     try {
-      for (const volumeId of volumeIds) {
-        await done((await app.addVolume({ groupId, volumeId })).jobId);
-        joined.push(volumeId);
+      if (volumeIds.length > 0) {
+        await done((await app.changeMembers({ groupId, add: volumeIds, remove: [] })).jobId);
+        remove.push(...volumeIds);
       }
       if (policy !== '') await protectBy(asked, groupId, policy);
     } catch (error) {
       // A create that is refused leaves nothing.
-      for (const volumeId of joined) {
-        await done((await app.removeVolume({ groupId, volumeId })).jobId);
+      if (remove.length > 0) {
+        await done((await app.changeMembers({ groupId, add: [], remove })).jobId);
       }
       await done((await app.deleteGroup({ groupId })).jobId);
       throw error;
@@ -279,22 +279,9 @@ const addMembers = operation({
   needs: 'storage',
   schema: Members,
   run: async (asked, { volume_ids: references }) => {
-    const { app, done } = asked;
     const { id: groupId } = await groupOf(asked);
-    const volumeIds = await volumesOf(asked, references);
-    const joined: VolumeId[] = [];
-    try {
-      for (const volumeId of volumeIds) {
-        await done((await app.addVolume({ groupId, volumeId })).jobId);
-        joined.push(volumeId);
-      }
-    } catch (error) {
-      for (const volumeId of joined) {
-        await done((await app.removeVolume({ groupId, volumeId })).jobId);
-      }
-      throw error;
-    }
-    return {};
+    const add = await volumesOf(asked, references);
+    return asked.app.changeMembers({ groupId, add, remove: [] });
   },
 });
 
@@ -302,18 +289,14 @@ const removeMembers = operation({
   needs: 'storage',
   schema: Members,
   run: async (asked, { volume_ids: references }) => {
-    const { app, done } = asked;
     const { id: groupId, volumeIds: members } = await groupOf(asked);
-    const volumeIds = await volumesOf(asked, references);
-    const stranger = volumeIds.find((id) => !members.includes(id));
+    const remove = await volumesOf(asked, references);
+    const stranger = remove.find((id) => !members.includes(id));
     if (stranger !== undefined) {
       const sentence = 'One or more volumes to be removed are not part of the volume group.';
       throw new PowerStoreError('not_a_member', sentence, stranger);
     }
-    for (const volumeId of volumeIds) {
-      await done((await app.removeVolume({ groupId, volumeId })).jobId);
-    }
-    return {};
+    return asked.app.changeMembers({ groupId, add: [], remove });
   },
 });
 
