@@ -1,7 +1,6 @@
 /** What an agent must know when it is started again: durable before anybody may rely on it. */
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Appearance } from './followed-bridge.ts';
 
 const STATE = 'agent.json';
 
@@ -17,7 +16,6 @@ export interface FollowedVolume {
   /** The history that programs on this host have seen through the bridge. */
   readonly history: string;
   readonly path: string;
-  readonly appearance: Appearance;
   /** Requests fail, until somebody accepts what there is now. */
   readonly closed?: Closed;
 }

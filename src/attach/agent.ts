@@ -23,7 +23,7 @@ import { bridgePidFile } from './detach.ts';
 import { acceptance, standingOf } from './follow-plan.ts';
 import type { KnownWord, Serving, Standing, Waiting, Word } from './follow-plan.ts';
 import { endFollowedBridge, startFollowedBridge } from './followed-bridge.ts';
-import type { Appearance, FollowedBridge } from './followed-bridge.ts';
+import type { FollowedBridge } from './followed-bridge.ts';
 import { Lines } from './lines.ts';
 import type { Line } from './lines.ts';
 import { runningDaemon } from './storage-daemon.ts';
@@ -35,9 +35,8 @@ export interface AgentOptions {
   readonly bundle: HostBundle;
   /** Names or ids. */
   readonly volumes: readonly string[];
-  /** A socket or a file for each volume appears here, under the volume's name. */
+  /** A socket for each volume appears here, under the volume's name. */
   readonly directory: string;
-  readonly appearance: Appearance;
   readonly patienceSeconds: number;
   /** Where the agent keeps what it must know when it is started again. */
   readonly stateDirectory: string;
@@ -162,11 +161,11 @@ export class Agent {
     );
     if (already !== undefined && (already.closed || (await this.#isBridged(already)))) return;
     const { word, standing } = await this.#firstWord(asked);
-    const { directory, appearance } = this.#options;
+    const { directory } = this.#options;
     const path = join(absolute(directory), word.name);
     const { volumeId, name, sizeBytes, history } = word;
     if (already !== undefined) await this.#end(already);
-    const volume = { volumeId, name, sizeBytes, history: history.id, path, appearance };
+    const volume = { volumeId, name, sizeBytes, history: history.id, path };
     await this.#open(volume, standing);
   }
 
@@ -310,10 +309,10 @@ export class Agent {
     for (const volume of closed) {
       const standing = standingOf(undefined, this.#wordsOn(volume.volumeId));
       if (standing.kind !== 'open' || acceptance(standing.word) !== accepted) continue;
-      const { volumeId, name, path, appearance } = volume;
+      const { volumeId, name, path } = volume;
       await this.#end(volume);
       const { sizeBytes, history } = standing.word;
-      const fresh = { volumeId, name, sizeBytes, history: history.id, path, appearance };
+      const fresh = { volumeId, name, sizeBytes, history: history.id, path };
       await this.#open(fresh, standing);
     }
   }
@@ -356,10 +355,10 @@ export class Agent {
     return (await runningDaemon(this.#bridgeOf(volume).pidFile)) !== undefined;
   }
 
-  #bridgeOf({ volumeId, name, path, appearance }: FollowedVolume): FollowedBridge {
+  #bridgeOf({ volumeId, name, path }: FollowedVolume): FollowedBridge {
     const { stateDirectory, patienceSeconds } = this.#options;
     return {
-      ...{ volumeId, name, path, appearance, patienceSeconds },
+      ...{ volumeId, name, path, patienceSeconds },
       linePath: this.#lines.linkOf(volumeId),
       pidFile: bridgePidFile(stateDirectory, volumeId),
     };

@@ -19,7 +19,6 @@ export type BridgeRefusal =
   | 'not_nbd'
   | 'socket_in_use'
   | 'socket_path_unusable'
-  | 'file_path_unusable'
   | 'not_followed'
   | 'agent_running'
   | 'daemon_missing'

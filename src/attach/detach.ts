@@ -18,9 +18,9 @@ export async function detachAll(directory: string): Promise<readonly string[]> {
   if (volumes.length === 0) return [];
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   const lines = await Lines.open(stateDirectory);
-  for (const { volumeId, path, appearance } of volumes) {
+  for (const { volumeId, path } of volumes) {
     const pidFile = bridgePidFile(stateDirectory, volumeId);
-    await endFollowedBridge({ path, appearance, pidFile });
+    await endFollowedBridge({ path, pidFile });
     await lines.drop(volumeId);
   }
   await lines.endUnused();

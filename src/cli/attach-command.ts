@@ -37,7 +37,6 @@ export interface FollowRequest {
   readonly bundle: HostBundle;
   readonly volumes: readonly string[];
   readonly directory: string;
-  readonly appearance: 'socket' | 'file';
   readonly patienceSeconds: number;
   readonly stateDirectory: string;
   readonly onChange: (status: FollowedStatus) => void;
@@ -69,7 +68,6 @@ export interface OpenBridge {
 
 interface AttachOptions {
   readonly socket?: string;
-  readonly fuse?: string;
   readonly bundle?: string;
   readonly credentials?: string;
   readonly state?: string;
@@ -89,17 +87,15 @@ With --credentials it is a single volume at a single site.
 
 Examples:
   baton attach data log --bundle /etc/baton/host --socket /run/volumes
-  baton attach data --bundle /etc/baton/host --fuse /run/volumes
   baton attach --accept 6f1c…                     go on after a failover, with what there is
   baton attach data --credentials ./app1 --socket ./data.sock --detach`;
 
 export function addAttachCommands(program: Command, terminal: Terminal, bridges: Bridges): void {
   program
     .command('attach [volumes...]')
-    .summary('open volumes as sockets or files of this host, and follow them from site to site')
+    .summary('open volumes as sockets of this host, and follow them from site to site')
     .option('--bundle <directory>', 'what "baton host enrol" wrote: volumes are followed')
     .option('--socket <path>', 'a directory for their sockets; without --bundle, the socket itself')
-    .option('--fuse <directory>', 'a directory where each volume is a file')
     .option('--state <directory>', 'what the agent keeps (default: below /run, or the session)')
     .option('--accept <point>', 'go on with this history, although writes may be missing')
     .option('--credentials <directory>', 'what "baton host create --out" wrote: one site only')
@@ -151,8 +147,8 @@ function attachOne(
         'several volumes, or none, need --bundle: "baton host enrol" writes one',
       );
     }
-    if (socket === undefined || credentials === undefined || options.fuse !== undefined) {
-      throw new UsageError('wanted --bundle and --socket or --fuse, or --credentials and --socket');
+    if (socket === undefined || credentials === undefined) {
+      throw new UsageError('wanted --bundle and --socket, or --credentials and --socket');
     }
     const path = `/volumes/${segment(volume)}/attachment`;
     const attachment = await cli.api.ask<Attachment>({ method: 'GET', path });

@@ -357,8 +357,8 @@ test('an enrolled host gets one bundle for both sites, and what cannot be meant 
     assert.match(err, sentence);
   };
   await refused(`attach data --bundle ${directory} --socket /v`, /holds no bundle/);
-  await refused(`attach data --bundle ${out}`, /either --socket DIRECTORY or --fuse DIRECTORY/);
-  await refused(`attach data --bundle ${out} --fuse /v --read-only`, /--read-only is not for/);
+  await refused(`attach data --bundle ${out}`, /wanted --socket DIRECTORY/);
+  await refused(`attach data --bundle ${out} --socket /v --read-only`, /--read-only is not for/);
 });
 
 test('volumes are followed by an agent that Ctrl-C detaches, and SIGTERM leaves attached', async (t) => {

@@ -10,7 +10,6 @@ import type { Terminal } from './terminal.ts';
 export interface FollowOptions {
   readonly bundle?: string;
   readonly socket?: string;
-  readonly fuse?: string;
   readonly state?: string;
   readonly accept?: string;
   readonly patience: string;
@@ -34,12 +33,11 @@ export async function follow(
       return;
     }
   }
-  const { directory, appearance } = whereTo(options);
+  const directory = whereTo(options);
   const agent = await bridges.follow({
     bundle: await readBundle(resolve(options.bundle ?? '')),
     volumes,
     directory,
-    appearance,
     patienceSeconds: parseSeconds(options.patience),
     stateDirectory,
     onChange: (status) => terminal.err(`${sayStatus(status)}\n`),
@@ -52,21 +50,15 @@ export async function follow(
   if (how === 'SIGINT') await bridges.detachAll(stateDirectory);
 }
 
-function whereTo(options: FollowOptions): {
-  readonly directory: string;
-  readonly appearance: 'socket' | 'file';
-} {
-  const { socket, fuse } = options;
-  if ((socket === undefined) === (fuse === undefined)) {
-    throw new UsageError('with --bundle: wanted either --socket DIRECTORY or --fuse DIRECTORY');
-  }
+/** A directory for the sockets. */
+function whereTo(options: FollowOptions): string {
+  const { socket } = options;
+  if (socket === undefined) throw new UsageError('with --bundle: wanted --socket DIRECTORY');
   const other = (['readOnly', 'detach', 'credentials'] as const).find(
     (name) => options[name] !== undefined,
   );
   if (other !== undefined) throw new UsageError(`--${spelled[other]} is not for --bundle`);
-  return socket === undefined
-    ? { directory: resolve(fuse ?? ''), appearance: 'file' }
-    : { directory: resolve(socket), appearance: 'socket' };
+  return resolve(socket);
 }
 
 const spelled = { readOnly: 'read-only', detach: 'detach', credentials: 'credentials' } as const;

@@ -23,7 +23,6 @@ const STALL_LIMIT_MS = 120_000;
 const MIB = 1024 * 1024;
 
 export interface AgentOptions {
-  readonly appearance?: 'socket' | 'file';
   readonly patience?: string;
 }
 
@@ -44,16 +43,15 @@ export class StoryAgent {
   static async attach(
     sites: TwoSites,
     volumes: readonly string[],
-    { appearance = 'socket', patience = '60s' }: AgentOptions = {},
+    { patience = '60s' }: AgentOptions = {},
   ): Promise<StoryAgent> {
     const directory = join(sites.dir, `h${(made += 1)}`);
     const [bundle, appear] = [join(directory, 'bundle'), join(directory, 'v')];
     await mkdir(appear, { recursive: true });
     const path = '/hosts/app1/enrolment';
     await writeBundle(bundle, await sites.paris.ask<Enrolment>({ method: 'POST', path }));
-    const where = appearance === 'socket' ? '--socket' : '--fuse';
     const agent = new StoryAgent(directory, [
-      ...['attach', ...volumes, '--bundle', bundle, where, appear, '--patience', patience],
+      ...['attach', ...volumes, '--bundle', bundle, '--socket', appear, '--patience', patience],
     ]);
     await agent.start();
     return agent;
