@@ -48,6 +48,13 @@ export interface SessionAnswer {
   readonly id: string;
   readonly role: 'source' | 'destination';
   readonly state: string;
+  readonly mode: 'async' | 'sync';
+  readonly sync?: {
+    readonly condition: 'catching_up' | 'in_sync' | 'fractured';
+    readonly since: string;
+    readonly why: string;
+    readonly completeUpTo?: string;
+  };
   readonly parkedBecause?: string;
   readonly pause?: { readonly before: string; readonly bothSides: boolean };
   readonly backlog?: { readonly bytes: number; readonly estimatedSeconds?: number };
