@@ -55,7 +55,7 @@ export function mirrorWatch(ports: AppPorts, linkCut: LinkCut | undefined): Mirr
     last: new Map(),
     acts: new Map(),
   };
-  const { stop } = loop(ports, 'mirror-watch', REST_MS, async () => {
+  const rounds = loop(ports, 'mirror-watch', REST_MS, async () => {
     const sessions = await ports.store.read((tx) => tx.sessions.where({ role: 'source' }));
     const synchronous = sessions.filter(({ sync }) => sync !== undefined);
     for (const known of memory.levels.keys()) {
@@ -65,7 +65,7 @@ export function mirrorWatch(ports: AppPorts, linkCut: LinkCut | undefined): Mirr
   });
   return {
     stop: async () => {
-      await stop();
+      await rounds.stop();
       await Promise.all(memory.acts.values());
     },
     level: (groupId) => memory.levels.get(groupId),
@@ -140,7 +140,7 @@ function sightOf(
     state: seen === 'silent' ? 'silent' : isOther ? 'failed' : (seen?.state ?? 'absent'),
     why: isOther ? 'it was another mirror' : inspection?.why,
     waitingMs: waits.longest(groupId, inspection?.volumes ?? [], nowMs),
-    heardAgoMs: last && nowMs - last.atMs,
+    heardAgoMs: last === undefined ? undefined : nowMs - last.atMs,
     strangerMs: strangers.has(groupId) ? 1 + nowMs - (strangers.get(groupId) ?? nowMs) : 0,
     recorded: isComplete ? word?.sync?.mirrorId : undefined,
   };

@@ -266,11 +266,11 @@ test('a source whose data plane died opens to hosts only once the session is fra
   const world = await orders(t);
   const { paris, groupId } = world;
   await becomes(paris, groupId, 'in_sync');
-  const { serve } = paris.engine;
+  const serve = paris.engine.serve.bind(paris.engine);
   const seen: unknown[] = [];
   paris.engine.serve = async (id, access) => {
     seen.push((await sessionAt(paris, groupId)).sync?.condition.state);
-    return serve.call(paris.engine, id, access);
+    return serve(id, access);
   };
 
   paris.engine.crashDataPlane(groupId);
