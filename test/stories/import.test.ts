@@ -167,32 +167,6 @@ test('a data plane killed in mid-import begins again by itself and says so; noth
   assertNothingLost(await sites.verify(writer, 'acknowledged'));
 });
 
-test('kill -9 of the control process while it copies, compares or cuts over ends nothing', async () => {
-  const source = await nbdkitSource(sourceDirectory, SIZE_BYTES);
-  await addSource(paris, 'old-5', source.endpoint);
-  const volumes = [{ name: 'parts', locator: '' }];
-  const bytesPerSecond = 16 * MIB;
-  await createImport(paris, { source: 'old-5', volumes, hosts: ['app1'], bytesPerSecond });
-  const writer = await writerOf('parts');
-  for (const state of ['copying', 'ready']) {
-    await importOnce(paris, 'parts', state);
-    await moreWrites(writer, 100);
-    await paris.killControl();
-    await paris.startControl();
-  }
-  const asked = { method: 'POST', path: '/imports/parts/cutover' } as const;
-  const { job } = await paris.ask<{ job: { id: string } }>(asked);
-  await paris.killControl();
-  await paris.startControl();
-
-  assert.equal((await paris.endOf(job.id)).state, 'done');
-
-  assert.equal((await importOnce(paris, 'parts', 'completed')).restarts, 0);
-  await moreWrites(writer, 100);
-  assertConnectionKept(writer);
-  assertNothingLost(await sites.verify(writer, 'acknowledged'));
-});
-
 test('a source that goes away for good asks for a cancel; forced, it says what is left', async () => {
   const source = await nbdkitSource(sourceDirectory, SIZE_BYTES);
   await addSource(paris, 'old-6', source.endpoint);
