@@ -194,7 +194,7 @@ async function stateOf(
     const why = blockJob.ioStatus === 'nospace' ? 'there is no room for it here' : IO_TROUBLE;
     return { copy: 'failed', trouble: `volume ${name}: ${why}` };
   }
-  retries.get(group)?.delete(`${importJob({ key })}`);
+  retries.get(group)?.delete(importJob({ key }));
   if (job.status === 'ready' && blockJob?.activelySynced === true) return { copy: 'in_step' };
   return { copy: job.status === 'paused' && blockJob?.paused === true ? 'paused' : 'running' };
 }

@@ -191,7 +191,7 @@ async function tlsOptions(qmp: QmpClient, origin: Origin): Promise<Fields> {
   const passphrase = randomBytes(24).toString('base64url');
   const format = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase } as const;
   await write('client-cert.pem', certificate);
-  await write('client-key.pem', createPrivateKey(privateKey).export(format) as string);
+  await write('client-key.pem', createPrivateKey(privateKey).export(format));
   const passwordid = await addSecret(qmp, `key-${source.id}`, passphrase);
   await addObject(qmp, 'tls-creds-x509', id, { ...credentials(tlsDirectory), passwordid });
   return options;
