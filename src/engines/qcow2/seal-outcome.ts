@@ -4,7 +4,7 @@ import type { Daemon } from './daemon.ts';
 import { deleteNodes, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
 import { layerNode } from './nodes.ts';
-import { addLayer, findVolume, specOf } from './record.ts';
+import { addLayer, findVolume, layerFile, specOf } from './record.ts';
 import type { GroupRecord, PointRecord, Sealing } from './record.ts';
 
 /** The record after the transaction: with the point, or with layers that seal nothing. */
@@ -41,7 +41,10 @@ export async function settleSealing(
   const { sealing } = record;
   if (!sealing) return record;
   if (daemon && !(await wasSealed(daemon.qmp, record, sealing))) {
-    return group.save({ ...record, sealing: undefined });
+    // Their numbers are used up, so nothing would ever write over them.
+    const files = sealing.overlays.map(({ volumeId, number }) => layerFile(volumeId, number));
+    const garbage = [...record.garbage, ...files];
+    return group.save({ ...record, sealing: undefined, garbage });
   }
   return group.save(advanced(record, sealing, { sealedAt: sealing.startedAt, pauseMs: 0 }));
 }
