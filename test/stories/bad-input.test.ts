@@ -79,7 +79,6 @@ const atParis: readonly Case[] = [
 const atLyon: readonly Case[] = [
   ['a handover', post('/groups/orders/handover', {}), 409, 'not_holder'],
   ['a cycle', post('/groups/orders/session/sync'), 409, 'not_holder'],
-  ['a pause', post('/groups/orders/session/pause'), 409, 'not_holder'],
   ['a volume in it', volume({ group: 'orders' }), 409, 'not_holder'],
   [
     'growth',
