@@ -109,7 +109,11 @@ test('a paused session sends nothing, and all of it as one delta when it is resu
 
   await paris.command('cash', 'resume');
 
-  const { lastCycle } = await paris.sessionOnce('cash', 'resumed', (s) => s.state === 'ok');
+  const { lastCycle } = await paris.sessionOnce(
+    'cash',
+    'what was written meanwhile is there',
+    (s) => s.state === 'ok' && s.rpoMet,
+  );
   assert.deepEqual([lastCycle?.kind, lastCycle?.sentBytes], ['delta', 50 * BLOCK_BYTES]);
   await host.disconnect();
 });
