@@ -61,14 +61,15 @@ async function daemonsOf(volume: string): Promise<readonly number[]> {
     .map(({ pid }) => pid);
 }
 
-test('a volume comes in under its writer: through one connection it is cut over, nothing is lost', async () => {
+test('a volume comes in under a writer faster than its copy: through one connection it is cut over, nothing is lost', async () => {
   const source = await nbdkitSource(sourceDirectory, SIZE_BYTES);
+  await writeFile(source.file, Buffer.alloc(SIZE_BYTES, 7), { flag: 'r+' });
   await addSource(paris, 'old-1', source.endpoint);
   await createImport(paris, {
     source: 'old-1',
     volumes: [{ name: 'orders', locator: '' }],
     hosts: ['app1'],
-    bytesPerSecond: 16 * MIB,
+    bytesPerSecond: 8 * MIB,
   });
   await importOnce(paris, 'orders', 'copying');
   const writer = await writerOf('orders');
@@ -169,10 +170,10 @@ test('a data plane killed in mid-import begins again by itself and says so; noth
 
 test('a source that goes away for good asks for a cancel; forced, it says what is left', async () => {
   const source = await nbdkitSource(sourceDirectory, SIZE_BYTES);
+  await writeFile(source.file, Buffer.alloc(SIZE_BYTES, 7), { flag: 'r+' });
   await addSource(paris, 'old-6', source.endpoint);
   const volumes = [{ name: 'wages', locator: '' }];
   await createImport(paris, { source: 'old-6', volumes, hosts: ['app1'], bytesPerSecond: MIB });
-  await writeFile(source.file, Buffer.alloc(SIZE_BYTES, 7));
   await importOnce(paris, 'wages', 'copying');
 
   await source.server.end('SIGKILL');

@@ -30,8 +30,19 @@ export async function signalProcess(pid: number, signal: NodeJS.Signals): Promis
   process.kill(pid, signal);
   if (signal === 'SIGSTOP' || signal === 'SIGCONT') return;
   await waitUntil(`process ${pid} has ended`, END_LIMIT_MS, () =>
-    Promise.resolve(commandLineOf(pid) === '' ? true : undefined),
+    Promise.resolve(hasEnded(pid) ? true : undefined),
   );
+}
+
+/** Its locks and sockets go after its memory, so having no command line is not enough. */
+function hasEnded(pid: number): boolean {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const [state] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').slice(-1);
+    return threads.length <= 1 && /^[ZX]/.test(state ?? '');
+  } catch {
+    return true;
+  }
 }
 
 /** For the very end: whatever is left goes, and is told. */

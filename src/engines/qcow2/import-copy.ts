@@ -1,8 +1,9 @@
 /**
- * Our copies: one job per volume between hosts and the head. In the background until all is copied,
- * then switched, live, to answer hosts once both have their write.
+ * Our copies: one job per volume between hosts and the head. In the background, where it slows no
+ * host, until half of it is copied; then switched, live, to answer hosts once both have their write:
+ * hosts that write faster than a copy may read would keep it from ever ending.
  *
- *   new layers ─ record who fills them ─ jobs ─▶ look: ready ▸ write-blocking ▸ in step
+ *   new layers ─ record who fills them ─ jobs ─▶ look: half ▸ write-blocking ▸ ready ▸ in step
  *
  * Jobs live and die with the daemon, and our copies with them: nothing tells which of their blocks
  * were current.
@@ -10,7 +11,7 @@
 import type { QmpClient } from '../qmp/client.ts';
 import { addNode, tolerating } from '../qmp/commands.ts';
 import { QmpClosed } from '../qmp/errors.ts';
-import { findJob, queryBlockJobs, queryJobs } from '../qmp/queries.ts';
+import { findJob, isHalfDone, queryBlockJobs, queryJobs } from '../qmp/queries.ts';
 import type { BlockJob, Job } from '../qmp/queries.ts';
 import { Failure } from '../../domain/refusal.ts';
 import type { ImportInspection } from '../../ports/importer.ts';
@@ -132,7 +133,7 @@ export function pauseImport(group: Group): Promise<void> {
   });
 }
 
-/** Waits for no work on the group. A copy that is ready is made to carry hosts' writes. */
+/** Waits for no work on the group. A copy of which half is done is made to carry hosts' writes. */
 export async function inspectImport(group: Group): Promise<ImportInspection> {
   const { importing, hasPresent } = await group.record();
   const nothing = { copiedBytes: 0, totalBytes: 0, trouble: undefined };
@@ -225,7 +226,8 @@ async function retry(group: Group, qmp: QmpClient, id: string): Promise<boolean>
 }
 
 async function carryWrites(qmp: QmpClient, { job, blockJob }: SeenCopy): Promise<void> {
-  if (job?.status !== 'ready' || blockJob?.ioStatus !== 'ok' || blockJob.activelySynced) return;
+  if (job === undefined || blockJob?.ioStatus !== 'ok' || blockJob.activelySynced) return;
+  if (!isHalfDone(job)) return;
   await tolerating(/not found|cannot accept command/, () =>
     qmp.execute('block-job-change', {
       id: job.id,

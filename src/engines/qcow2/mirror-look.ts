@@ -3,7 +3,7 @@ import type { MirrorInspection } from '../../ports/mirroring.ts';
 import { tolerating } from '../qmp/commands.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { QmpClosed } from '../qmp/errors.ts';
-import { findJob, queryBlockJobs, queryJobs } from '../qmp/queries.ts';
+import { findJob, isHalfDone, queryBlockJobs, queryJobs } from '../qmp/queries.ts';
 import type { BlockJob, Job } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
 import { mirrorJob } from './mirror.ts';
@@ -17,7 +17,7 @@ interface Seen {
 }
 
 /**
- * Waits for no work on the group. A copy that is ready goes on to carry hosts' writes.
+ * Waits for no work on the group. A copy of which half is done goes on to carry hosts' writes.
  *
  * @throws Failure when the daemon does not answer
  */
@@ -49,8 +49,10 @@ async function look(qmp: QmpClient, record: GroupRecord): Promise<readonly Seen[
 
 /** In the background a copy slows nobody, and is never level for long under a writer. */
 async function carryWrites(qmp: QmpClient, seen: readonly Seen[]): Promise<void> {
-  const ready = seen.filter(({ job, blockJob }) => job?.status === 'ready' && isBehind(blockJob));
-  for (const { volume } of ready) {
+  const due = seen.filter(
+    ({ job, blockJob }) => job !== undefined && isHalfDone(job) && isBehind(blockJob),
+  );
+  for (const { volume } of due) {
     await tolerating(/not found|cannot accept command/, () =>
       qmp.execute('block-job-change', {
         id: mirrorJob(volume),

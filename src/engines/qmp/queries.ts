@@ -118,6 +118,11 @@ export function findJob<T extends { readonly id: string }>(
   return jobs.find((job) => job.id === id);
 }
 
+/** Of a copy: what hosts write behind it counts as left. One that has just begun knows no total. */
+export function isHalfDone({ status, doneBytes, totalBytes }: Job): boolean {
+  return status === 'ready' || (totalBytes > 0 && doneBytes >= totalBytes - doneBytes);
+}
+
 function ioStatus(seen: string): BlockJob['ioStatus'] {
   return seen === 'failed' || seen === 'nospace' ? seen : 'ok';
 }

@@ -11,6 +11,8 @@ import { Turns } from './turns.ts';
 /** Who reconnects after more events than this reads everything again. */
 export const KEPT_EVENTS = 10_000;
 const TRIM_EVERY = 500;
+/** A process that was killed gives its lock back a little after it is gone for those who watch it. */
+const LOCK_WAIT_MS = 1000;
 
 /**
  * Opens (or makes) a site's store in one file, for this process alone.
@@ -22,7 +24,7 @@ export function openSqliteStore(
   file: string,
   clock: Clock,
 ): Store & { readonly engineRecords: EngineRecords } {
-  const database = new DatabaseSync(file);
+  const database = new DatabaseSync(file, { timeout: LOCK_WAIT_MS });
   try {
     // Exclusive: a second server on the same data would serve the same volumes.
     // synchronous=FULL: what a transaction said is on the disk when it says so.
