@@ -209,3 +209,67 @@ export interface HostBundle {
   readonly host: Named;
   readonly files: Readonly<Record<string, string>>;
 }
+
+/** A system that volumes are brought in from. */
+export interface Source extends Named {
+  readonly endpoint: {
+    readonly kind: 'nbd' | 'iscsi' | 'file' | 'http';
+    readonly host?: string;
+    readonly port?: number;
+    readonly tls?: object;
+    readonly chapUser?: string;
+    readonly user?: string;
+    readonly directory?: string;
+    readonly baseUrl?: string;
+  };
+  readonly hasSecret: boolean;
+  readonly reachable: boolean;
+  readonly checkedAt: string;
+  readonly trouble?: string;
+  readonly createdAt: string;
+}
+
+export interface SourceVolumes {
+  /** Whether the source can tell of its volumes. */
+  readonly listed: boolean;
+  readonly volumes: readonly { readonly locator: string; readonly sizeBytes?: number }[];
+}
+
+export interface Import extends Named {
+  readonly source: Named;
+  readonly group?: Named;
+  readonly volumes: readonly (Named & {
+    readonly sizeBytes: number;
+    readonly locator: string;
+    readonly format: string;
+    readonly readOnly: boolean;
+  })[];
+  readonly state: string;
+  readonly stateSince: string;
+  readonly trouble?: string;
+  readonly left?: string;
+  readonly progress?: Omit<Progress, 'sentBytes'> & {
+    readonly copiedBytes: number;
+    readonly averageBytesPerSecond?: number;
+  };
+  readonly comparing?: Progress;
+  readonly comparison?: {
+    readonly comparedAt: string;
+    readonly comparedBytes: number;
+    readonly hash?: string;
+    readonly differing: readonly {
+      readonly volumeId: string;
+      readonly offset: number;
+      readonly lengthBytes: number;
+    }[];
+  };
+  readonly restarts: number;
+  readonly restartedBecause?: string;
+  readonly cutOverPauseMs?: number;
+  readonly automaticCutover: boolean;
+  readonly hosts: readonly string[];
+  readonly bytesPerSecond?: number;
+  readonly scheduledAt?: string;
+  readonly createdAt: string;
+  readonly endedAt?: string;
+}

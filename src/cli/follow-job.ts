@@ -28,21 +28,27 @@ const TIMEOUT_MS = 60_000;
 export async function request<Answer extends { readonly job: Job }>(
   cli: Cli,
   asked: NativeRequest,
-  { wait = true, watch = false }: FollowOptions,
+  following: FollowOptions,
   human: (answer: Answer) => string,
 ): Promise<void> {
-  const answer = await cli.api.ask<Answer>({
-    ...asked,
-    path: withWait(asked.path, wait && !watch ? WAIT_SECONDS : 0),
-    timeoutMs: TIMEOUT_MS,
-  });
-  if (!wait) {
-    const { id, kind } = answer.job;
-    print(cli, answer, () => `${kind} ${id} has begun; follow it with: baton job watch ${id}\n`);
-    return;
-  }
-  const job = await follow(cli, answer.job, watch);
-  print(cli, { ...answer, job }, () => human({ ...answer, job }));
+  const answer = await requestJob<Answer>(cli, asked, following);
+  const { id, kind } = answer.job;
+  print(cli, answer, () =>
+    following.wait === false
+      ? `${kind} ${id} has begun; follow it with: baton job watch ${id}\n`
+      : human(answer),
+  );
+}
+
+/** The same, and says nothing of its own. @returns the answer with the job as it was last seen */
+export async function requestJob<Answer extends { readonly job: Job }>(
+  cli: Cli,
+  asked: NativeRequest,
+  { wait = true, watch = false }: FollowOptions,
+): Promise<Answer> {
+  const path = withWait(asked.path, wait && !watch ? WAIT_SECONDS : 0);
+  const answer = await cli.api.ask<Answer>({ ...asked, path, timeoutMs: TIMEOUT_MS });
+  return wait ? { ...answer, job: await follow(cli, answer.job, watch) } : answer;
 }
 
 /**
@@ -71,15 +77,19 @@ export async function follow(cli: Cli, begun: Job, watch: boolean): Promise<Job>
   throw new JobFailed(`${job.kind} was undone: ${job.outcome?.message ?? 'for no known reason'}`);
 }
 
+function progressLine(cli: Cli): (job: Job) => void {
+  const line = changingLine(cli);
+  return (job) => line(sayProgress(job), job.endedAt !== undefined);
+}
+
 /** One line that is written again, or where nobody looks a line for each change. */
-function progressLine({ terminal, output }: Cli): (job: Job) => void {
+export function changingLine({ terminal, output }: Cli): (line: string, isLast: boolean) => void {
   const write = output === 'json' ? terminal.err : terminal.out;
   let last = '';
-  return (job) => {
-    const line = sayProgress(job);
+  return (line, isLast) => {
     if (line === last) return;
     if (!terminal.isInteractive) write(`${line}\n`);
-    else write(`\r\u001B[K${line}${job.endedAt === undefined ? '' : '\n'}`);
+    else write(`\r\u001B[K${line}${isLast ? '\n' : ''}`);
     last = line;
   };
 }

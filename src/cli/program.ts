@@ -8,6 +8,7 @@ import { EXIT_CODES_HELP, exitCodeOf } from './exit-codes.ts';
 import { addForkCommands } from './fork-commands.ts';
 import { addGroupCommands } from './group-commands.ts';
 import { addHostCommands, addMappingCommands } from './host-commands.ts';
+import { addImportCommands } from './import-commands.ts';
 import { addJobCommands } from './job-commands.ts';
 import { addMoveCommands } from './move-commands.ts';
 import { addPeerCommands } from './peer-commands.ts';
@@ -15,6 +16,7 @@ import { addPointCommands } from './point-commands.ts';
 import { addRestoreCommand } from './restore-command.ts';
 import { addSessionCommands } from './session-commands.ts';
 import { addSiteCommands } from './site-commands.ts';
+import { addSourceCommands } from './source-commands.ts';
 import type { Terminal } from './terminal.ts';
 import { sayTrouble } from './trouble.ts';
 import { addUserCommands } from './user-commands.ts';
@@ -57,6 +59,9 @@ export function buildProgram({ terminal, bridges }: ProgramParts): Command {
   addPeerCommands(noun(program, 'peer', 'sites that this one is paired with'), terminal);
   addCopyCommands(noun(program, 'copy', 'failover tests, clones and mounted points'), terminal);
   addForkCommands(noun(program, 'fork', 'histories that a failover set aside'), terminal);
+  addSourceCommands(noun(program, 'source', 'systems that volumes are brought in from'), terminal);
+  const importing = 'bring volumes in while their hosts go on; cut over or cancel';
+  addImportCommands(noun(program, 'import', importing, importExamples), terminal);
   addJobCommands(noun(program, 'job', 'long requests: follow, look back, abort'), terminal);
   addUserCommands(noun(program, 'user', 'who may do what'), terminal);
   addSiteCommands(program, terminal);
@@ -142,3 +147,11 @@ Examples:
   baton group handover orders --dry-run
   baton group handover orders --watch
   baton group failover orders --dry-run      when the other site is gone`;
+
+const importExamples = `
+Examples:
+  baton source add old nbd://10.0.0.5:10809
+  baton source volumes old
+  baton import create data=vol7 --from old --host app1 --watch
+  baton import cutover data
+  baton import cancel data            before it: the host goes on with the source`;

@@ -64,3 +64,17 @@ export function saySeconds(seconds: number): string {
 export function sayInstant(iso: string): string {
   return `${iso.slice(0, 19).replace('T', ' ')}Z`;
 }
+
+/**
+ * `2026-11-21T09:30:00Z`, or what else ISO 8601 allows with a date, a time and an offset.
+ *
+ * @returns the same in UTC
+ * @throws UsageError
+ */
+export function parseInstant(text: string): string {
+  const at = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*(Z|[+-]\d\d:?\d\d)$/i.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  if (!Number.isNaN(at)) return new Date(at).toISOString();
+  throw new UsageError(`wanted an instant such as 2026-12-01T22:00:00Z, got "${text}"`);
+}

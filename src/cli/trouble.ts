@@ -36,12 +36,23 @@ const hints: Readonly<Record<string, Hint>> = {
   confirmation_needed: ({ token }) => `if that is what you want: --confirm ${String(token)}`,
   no_common_point: () =>
     'end the session, and begin with a full copy: baton group unprotect --force',
-  in_use: ({ what }) =>
-    what === 'volume' || what === 'host' ? 'unmap or unprotect it first' : undefined,
-  wrong_state: ({ state }) =>
-    state === 'paused' ? 'go on with cycles first: baton group resume GROUP' : undefined,
+  in_use: ({ what, by }) => {
+    const [kind, name = ''] = String(by).split(' ');
+    return kind === 'import' ? `see it: baton import show ${name}` : inUseHints[String(what)];
+  },
+  wrong_state: ({ what, state }) =>
+    what === 'replication_session' && state === 'paused'
+      ? 'go on with cycles first: baton group resume GROUP'
+      : undefined,
+  source_unreachable: () => 'what it has, and whether it answers: baton source volumes SOURCE',
   peer_untrusted: () => 'make another token at the other site: baton peer invite',
   no_space: () => 'see the room: baton site',
+};
+
+const inUseHints: Readonly<Record<string, string>> = {
+  volume: 'unmap or unprotect it first',
+  host: 'unmap or unprotect it first',
+  import_session: 'unmap its hosts first: baton volume unmap VOLUME HOST, or baton group unmap',
 };
 
 function hintForSilence({ message }: SiteUnreachable): string {

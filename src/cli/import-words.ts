@@ -1,0 +1,114 @@
+/** An import in a few words. */
+import type { Import } from './answers.ts';
+import { sayTransfer } from './follow-job.ts';
+import { sayBytes, sayInstant } from './quantities.ts';
+
+/** `copying, 12 MiB of 64 MiB, 16 MiB/s, 4 s left` */
+export function sayImportProgress(session: Import): string {
+  const { state, comparing, progress, trouble } = session;
+  const words = [state.replaceAll('_', ' ')];
+  if (comparing !== undefined) words.push(`comparing ${sayTransfer(comparing)}`);
+  else if (progress !== undefined && isCopying(session)) words.push(sayCopying(progress));
+  if (trouble !== undefined) words.push(trouble);
+  return words.join(', ');
+}
+
+export function importFacts(
+  session: Import,
+): readonly (readonly [name: string, value: string | undefined])[] {
+  const { comparison, bytesPerSecond, cutOverPauseMs, scheduledAt, endedAt, hosts } = session;
+  return [
+    ['name', session.name],
+    ['id', session.id],
+    ['from', `source ${session.source.name}`],
+    ...session.volumes.map((volume) => ['volume', sayVolume(volume)] as const),
+    ['group', session.volumes.length > 1 ? session.group?.name : undefined],
+    ['state', `${session.state.replaceAll('_', ' ')}, since ${sayInstant(session.stateSince)}`],
+    ['because', session.trouble],
+    ['left', session.left],
+    ['copied', sayCopied(session)],
+    ['compared', comparison && sayComparison(session, comparison)],
+    ['restarts', session.restarts === 0 ? undefined : sayRestarts(session)],
+    ['hosts waited', cutOverPauseMs === undefined ? undefined : `${Math.round(cutOverPauseMs)} ms`],
+    ['cuts over', session.automaticCutover ? 'by itself' : 'when told'],
+    ['hosts', hosts.join(', ') || 'none may attach it'],
+    ['limit', bytesPerSecond === undefined ? undefined : `${sayBytes(bytesPerSecond)}/s`],
+    ['starts', scheduledAt === undefined ? undefined : sayInstant(scheduledAt)],
+    ['created', sayInstant(session.createdAt)],
+    ['ended', endedAt === undefined ? undefined : sayInstant(endedAt)],
+    ['next', nextStep(session)],
+  ];
+}
+
+function sayVolume({ name, locator, sizeBytes, format, readOnly }: Import['volumes'][number]) {
+  const of = locator === '' ? 'the default export' : locator;
+  const how = readOnly ? ', only read' : '';
+  return `${name}, ${sayBytes(sizeBytes)}, from ${of} (${format}${how})`;
+}
+
+function isCopying({ state, progress }: Import): boolean {
+  return ['copying', 'paused'].includes(state) && progress?.totalBytes !== 0;
+}
+
+function sayCopying({ copiedBytes, ...progress }: NonNullable<Import['progress']>): string {
+  return sayTransfer({ ...progress, sentBytes: copiedBytes });
+}
+
+function sayCopied(session: Import): string | undefined {
+  const { comparing, progress } = session;
+  if (progress === undefined) return undefined;
+  if (comparing !== undefined) return `all of it; comparing ${sayTransfer(comparing)}`;
+  if (isCopying(session)) return sayCopying(progress);
+  const { averageBytesPerSecond: rate } = progress;
+  const average = rate === undefined ? '' : `, ${sayBytes(rate)}/s on average`;
+  return `${sayBytes(progress.copiedBytes)} of ${sayBytes(progress.totalBytes)}${average}`;
+}
+
+function sayComparison(
+  { volumes }: Import,
+  { comparedAt, comparedBytes, hash, differing }: NonNullable<Import['comparison']>,
+): string {
+  const when = `${sayBytes(comparedBytes)}, ${sayInstant(comparedAt)}`;
+  if (hash !== undefined) return `equal, ${when}, sha256 ${hash}`;
+  const ranges = differing.map(({ volumeId, offset, lengthBytes }) => {
+    const name = volumes.find(({ id }) => id === volumeId)?.name ?? volumeId;
+    return `${name} ${offset}+${lengthBytes}`;
+  });
+  return `they DIFFER, ${when}: ${ranges.join(', ')}`;
+}
+
+function sayRestarts({ restarts, restartedBecause }: Import): string {
+  const why = restartedBecause === undefined ? '' : `: ${restartedBecause}`;
+  return `the copy began again ${restarts === 1 ? 'once' : `${restarts} times`}${why}`;
+}
+
+/** What somebody could do now; undefined where there is nothing to do. */
+export function nextStep({ name, state, automaticCutover, hosts, volumes }: Import) {
+  const [volume] = volumes;
+  const isReadOnly = volume?.readOnly === true;
+  switch (state) {
+    case 'mirror_enabled':
+      return `let its hosts in: baton import enable ${name}`;
+    case 'ready_to_start_copy':
+      return `once they write here only: baton import start-copy ${name}`;
+    case 'copying':
+      if (isReadOnly) return undefined;
+      return hosts.length === 0
+        ? 'no host writes it meanwhile: none may attach it'
+        : `its hosts write it here and nowhere else: baton volume show ${volume?.name}`;
+    case 'paused':
+      return `go on: baton import resume ${name}`;
+    case 'ready':
+      return automaticCutover ? undefined : `make it the volume: baton import cutover ${name}`;
+    case 'cancel_required':
+    case 'cancel_failed':
+      return `baton import cancel ${name}; with --force where the source does not answer`;
+    case 'cleanup_required':
+      return `take away what is left: baton import cleanup ${name}`;
+    case 'cancelled':
+    case 'failed':
+      return `to make it again: baton import delete ${name}`;
+    default:
+      return undefined;
+  }
+}
