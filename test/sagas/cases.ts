@@ -5,6 +5,7 @@ import type { GroupId, ImportId, SagaId } from '../../src/domain/ids.ts';
 import { followSource } from '../../src/app/follow-source.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
 import { keepImports } from '../../src/app/keep-imports.ts';
+import { keepMirror, noteFact } from '../../src/app/keep-mirror.ts';
 import { setAsidePresent } from '../../src/app/set-aside-present.ts';
 import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
 import type { Picture, SitePicture } from './picture.ts';
@@ -85,6 +86,28 @@ async function copiedOrders(pair: MemoryPair): Promise<void> {
 
 async function sync(site: MemorySite): Promise<void> {
   await done(site, site.app.synchronizeGroup({ groupId: await groupNamed(site, 'orders') }));
+}
+
+/** Each write of Paris's hosts is at both sites, both have recorded it, and no point has the last. */
+async function ordersInSync(pair: MemoryPair): Promise<void> {
+  const { paris, lyon, clock } = pair;
+  await copiedOrders(pair);
+  const [{ id: sessionId } = assert.fail('no session')] = await paris.app.listSessions();
+  await paris.app.changeSession({ sessionId, mode: 'sync' });
+  const session = () => paris.ports.store.read((tx) => tx.sessions.need(sessionId));
+  await keepMirror(paris.ports, await session(), 'absent');
+  await write(paris, 'data', 3, 3);
+  const levelled = await session();
+  const { mirrorId } = levelled.sync ?? {};
+  assert.ok(mirrorId, 'a mirror has begun');
+  const level = { mirrorId, at: clock.now() };
+  const tell = async (): Promise<void> => {
+    const plane = { dataPlane: 'running', instance: undefined, level } as const;
+    await meetPeer(lyon.ports, await beatFor(paris.ports, lyon.id, () => plane));
+  };
+  await tell();
+  await noteFact(paris.ports, levelled, { fact: 'levelled', why: 'every write is at both sites' });
+  await tell();
 }
 
 /** Lyon has taken the group by force; Paris, which served on meanwhile, does not know. */
@@ -224,6 +247,17 @@ const parked = (before: Picture): Picture => ({
 const withoutSessionsOf =
   (name: 'paris' | 'lyon') =>
   (picture: Picture): Picture => ({ ...picture, [name]: { ...picture[name], sessions: [] } });
+
+/** Whether the mirror goes on or another one is begun is for the next look at it. */
+const withoutMirrors = ({ paris, lyon }: Picture): Picture => ({
+  paris: withoutMirror(paris),
+  lyon: withoutMirror(lyon),
+});
+
+function withoutMirror(site: SitePicture): SitePicture {
+  const held = site.held.map((one) => ({ ...one, mirroring: false, standingBy: false }));
+  return { ...withSession(site, { condition: undefined }), held };
+}
 
 function withSession(
   site: SitePicture,
@@ -463,6 +497,27 @@ export const cases: readonly SagaCase[] = [
     start: async ({ paris }) =>
       jobOf(paris.app.handOverGroup({ groupId: await groupNamed(paris, 'orders'), reverse })),
   })),
+  ...[true, false].map((reverse): SagaCase => ({
+    kind: 'handover',
+    name: `of a group in sync ${reverse ? 'and replicate back' : 'and wait for reprotect'}`,
+    at: 'paris',
+    prepare: ordersInSync,
+    start: async ({ paris }) =>
+      jobOf(paris.app.handOverGroup({ groupId: await groupNamed(paris, 'orders'), reverse })),
+    blur: withoutMirrors,
+  })),
+  {
+    kind: 'failover',
+    name: 'on what a mirror has filled',
+    at: 'lyon',
+    isForced: true,
+    prepare: ordersInSync,
+    start: async ({ lyon }) => {
+      const groupId = await groupNamed(lyon, 'orders');
+      const { confirmation } = await lyon.app.preflightFailover({ groupId });
+      return jobOf(lyon.app.failOverGroup({ groupId, confirmation }));
+    },
+  },
   {
     kind: 'failover',
     name: 'on the newest point',

@@ -41,6 +41,8 @@ interface SessionPicture {
   readonly state: string;
   readonly parked: boolean;
   readonly cycling: boolean;
+  /** Of a synchronous one. */
+  readonly condition: string | undefined;
 }
 
 /** What the engine keeps of a group. */
@@ -49,6 +51,8 @@ interface HeldPicture {
   readonly serving: boolean;
   readonly receiving: boolean;
   readonly sending: boolean;
+  readonly mirroring: boolean;
+  readonly standingBy: boolean;
   readonly points: readonly (number | string)[];
   readonly forks: number;
   readonly copies: readonly string[];
@@ -110,6 +114,8 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
           serving: seen.serving,
           receiving: seen.receiving !== undefined,
           sending: seen.sending !== undefined,
+          mirroring: site.engine.held(seen.groupId)?.mirror !== undefined,
+          standingBy: site.engine.held(seen.groupId)?.standby !== undefined,
           points: heldPoints(site, seen.groupId).map(sequenceOf),
           forks: seen.forks.length,
           copies: seen.copies.map((c) => `${c.dataPlane} ${c.writtenBytes}`),
@@ -124,12 +130,13 @@ async function sessionsOf(
   tx: Transaction,
   nameOf: (id: GroupId) => string,
 ): Promise<readonly SessionPicture[]> {
-  return (await tx.sessions.all()).map(({ groupId, role, state, parkedBecause, cycle }) => ({
+  return (await tx.sessions.all()).map(({ groupId, role, state, parkedBecause, cycle, sync }) => ({
     group: nameOf(groupId),
     role,
     state,
     parked: parkedBecause !== undefined,
     cycling: cycle !== undefined,
+    condition: sync?.condition.state,
   }));
 }
 
