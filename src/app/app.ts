@@ -38,6 +38,8 @@ import type { CreateImport } from './create-import.ts';
 import { listAttachedHosts } from './attached-hosts.ts';
 import { createVolume } from './create-volume.ts';
 import type { CreateVolume } from './create-volume.ts';
+import { commitFailover, preflightRollback, rollBackFailover } from './decide-failover.ts';
+import type { RollBackFailover } from './decide-failover.ts';
 import { acknowledgeFailover } from './acknowledge-failover.ts';
 import { cancelImport, cleanUpImport, cutOverImport, deleteImport } from './end-import.ts';
 import { failOverGroup, preflightFailover } from './fail-over-group.ts';
@@ -183,6 +185,9 @@ export function createApp(ports: AppPorts) {
     preflightHandover: (r: HandOverGroup) => preflightHandover(ports, r),
     failOverGroup: (r: FailOverGroup) => failOverGroup(ports, r),
     preflightFailover: (r: FailOverGroup) => preflightFailover(ports, r),
+    commitFailover: (r: { groupId: GroupId }) => commitFailover(ports, r),
+    rollBackFailover: (r: RollBackFailover) => rollBackFailover(ports, r),
+    preflightRollback: (r: RollBackFailover) => preflightRollback(ports, r),
     acknowledgeFailover: (r: { groupId: GroupId }) => acknowledgeFailover(ports, r),
     startFailoverTest: (r: StartFailoverTest) => startFailoverTest(ports, r),
     preflightFailoverTest: (r: StartFailoverTest) => preflightFailoverTest(ports, r),

@@ -2,6 +2,7 @@ import type { Group } from '../domain/group.ts';
 import { newId } from '../domain/ids.ts';
 import type { ForkId, GroupId, Instant, PointId, SagaId } from '../domain/ids.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
+import { MAX_COMMIT_AFTER_SECONDS, MIN_COMMIT_AFTER_SECONDS } from '../domain/failover-window.ts';
 import { failoverBasis, usable } from '../domain/failover-basis.ts';
 import type { FailoverBasis } from '../domain/failover-basis.ts';
 import { newest } from '../domain/recovery-point.ts';
@@ -13,6 +14,7 @@ import type { Transaction } from '../ports/store.ts';
 import type { Adoption } from '../sagas/adopt.ts';
 import { failover } from '../sagas/failover.ts';
 import { handover } from '../sagas/handover.ts';
+import { rollBack } from '../sagas/roll-back.ts';
 import { needSession, sessionOf } from '../sagas/offer.ts';
 import { startSaga } from '../sagas/saga.ts';
 import { needFork, requireAdoptable } from './adopt-fork.ts';
@@ -32,6 +34,8 @@ export interface FailOverGroup {
   readonly forkId?: ForkId | undefined;
   /** Also at the old source of a failover or of a handover that did not reverse, before it is reprotected. */
   readonly force?: boolean | undefined;
+  /** For so long it can be rolled back, and is committed then; absent: it stands at once. */
+  readonly commitAfterSeconds?: number | undefined;
   /** What the preflight printed: that the caller has seen what is lost. */
   readonly confirmation?: string | undefined;
 }
@@ -68,13 +72,13 @@ export type FailoverLoss = Pick<
  * not here; should that site return, it keeps it as a fork.
  *
  * @throws Refusal `not_protected`, `wrong_state`, `point_missing`, `operation_running`, `in_use`
- *   (already held here), `confirmation_needed`
+ *   (already held here), `invalid` (the term), `confirmation_needed`
  */
 export async function failOverGroup(
   ports: Deps,
   request: FailOverGroup,
 ): Promise<Job & { readonly point: RecoveryPoint; readonly loss: FailoverLoss }> {
-  const { groupId, confirmation } = request;
+  const { groupId, confirmation, commitAfterSeconds } = request;
   const before = await preflight(ports, request);
   return ports.store.transaction(async (tx) => {
     const checked = await checkFailover(tx, ports, request, before.forks);
@@ -99,6 +103,7 @@ export async function failOverGroup(
       adopts,
       before: session.state,
       standby,
+      commitAfterMs: commitAfterSeconds === undefined ? undefined : commitAfterSeconds * 1000,
     };
     await startSaga(tx, failover, input, { sagaId, groupId, now });
     const { newerPoints, incompleteBytes, setAsideBytes } = before;
@@ -174,6 +179,8 @@ function ageSeconds({ sealedAt }: RecoveryPoint, now: Instant): number {
   return Math.max(0, Math.round((now - sealedAt) / 1000));
 }
 
+const givesAway = new Set<string>([handover.kind, rollBack.kind]);
+
 interface Checked {
   readonly group: Group;
   readonly session: ReplicationSession;
@@ -188,6 +195,7 @@ async function checkFailover(
   forks: readonly EngineFork[],
 ): Promise<Checked> {
   const { groupId, pointId, force = false, useTestCopy = false } = request;
+  checkCommitAfter(request.commitAfterSeconds);
   const group = await tx.groups.need(groupId);
   const session = await needSession(tx, groupId);
   if (group.ownership.holder === here) {
@@ -199,8 +207,8 @@ async function checkFailover(
     });
   }
   const running = group.operation && (await tx.sagas.get(group.operation));
-  // A handover that has given the group away and gets no answer is what a failover is for.
-  if (running !== undefined && running.kind !== handover.kind) {
+  // One that has given the group away and gets no answer is what a failover is for.
+  if (running !== undefined && !givesAway.has(running.kind)) {
     refuse({ code: 'operation_running', groupId, sagaId: running.id, kind: running.kind });
   }
   advance(session, commandFor(session, force), session.stateSince);
@@ -218,6 +226,14 @@ async function checkFailover(
     event: 'fail_over',
     allowedIn: ['its first copy is complete'],
   });
+}
+
+function checkCommitAfter(seconds: number | undefined): void {
+  if (seconds === undefined) return;
+  const [least, most] = [MIN_COMMIT_AFTER_SECONDS, MAX_COMMIT_AFTER_SECONDS];
+  if (Number.isSafeInteger(seconds) && seconds >= least && seconds <= most) return;
+  const wanted = `a whole number from ${least} to ${most}`;
+  refuse({ code: 'invalid', field: 'commitAfterSeconds', wanted, seen: String(seconds) });
 }
 
 /** The point that the test's copy or the fork stands on. */

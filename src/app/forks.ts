@@ -1,3 +1,4 @@
+import { isReturnedTo } from '../domain/failover-window.ts';
 import type { Fork } from '../domain/fork.ts';
 import type { ForkId, GroupId, Instant, SiteId } from '../domain/ids.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
@@ -16,7 +17,8 @@ export function listForks(
 /**
  * Deletes a fork and its bytes, at the site that has them.
  *
- * @throws Refusal `not_found`, `in_use` when the bytes are at the other site
+ * @throws Refusal `not_found`, `in_use` when the bytes are at the other site, or when a failover may
+ *   be rolled back to it
  */
 export async function discardFork(
   ports: Deps,
@@ -32,6 +34,12 @@ export async function discardFork(
       by: `site ${fork.siteId}, which has its bytes`,
     });
   }
+  await store.read(async (tx) => {
+    const group = await tx.groups.get(fork.groupId);
+    if (group === undefined || !isReturnedTo(group, forkId)) return;
+    const by = 'a failover that is provisional, and may be rolled back to it';
+    refuse({ code: 'in_use', what: 'fork', id: fork.name, by });
+  });
   await engine.discardFork(fork.groupId, forkId);
   const session = await store.transaction(async (tx) => {
     await tx.forks.remove(forkId);
@@ -41,7 +49,7 @@ export async function discardFork(
 }
 
 /**
- * Counts down what is left of each fork's term. At the end its bytes go, unless a copy shows them; a
+ * Counts down what is left of each fork's term. At the end its bytes go, unless they are needed; a
  * fork of the other site leaves the list here.
  */
 export async function countDownForks(
@@ -56,7 +64,8 @@ export async function countDownForks(
     );
     if (leftMs > 0) continue;
     if (siteId !== here) await store.transaction((tx) => tx.forks.remove(id));
-    else if (!(await isShown(ports, id, groupId))) await discardFork(ports, { forkId: id });
+    else if (await isNeeded(ports, id, groupId)) continue;
+    else await discardFork(ports, { forkId: id });
     log.info({ event: 'fork_expired', forkId: id, name, groupId });
   }
 }
@@ -68,12 +77,16 @@ function counted(fork: Fork, elapsedMs: number, now: Instant): Fork {
   return { ...fork, leftMs, expiresAt: now + leftMs };
 }
 
-async function isShown(
+/** A copy shows it, or a failover may be rolled back to it. */
+async function isNeeded(
   { store }: Pick<Deps, 'store'>,
   forkId: ForkId,
   groupId: GroupId,
 ): Promise<boolean> {
-  const copies = await store.read((tx) => tx.copies.where({ groupId }));
+  const [copies, group] = await store.read((tx) =>
+    Promise.all([tx.copies.where({ groupId }), tx.groups.get(groupId)]),
+  );
+  if (group !== undefined && isReturnedTo(group, forkId)) return true;
   return copies.some(({ of }) => 'forkId' in of && of.forkId === forkId);
 }
 

@@ -138,7 +138,16 @@ async function learn(
 ): Promise<SagaId | undefined> {
   const group = await tx.groups.need(groupId);
   if (meet(group.ownership, ownership, here) === 'they_are_behind') return undefined;
-  await tx.groups.change(groupId, (g) => ({ ...g, ownership, fencedBy: undefined }));
+  await tx.groups.change(groupId, (g) => ({
+    ...g,
+    ownership,
+    fencedBy: undefined,
+    window: undefined,
+    overtaken:
+      g.ownership.holder === here
+        ? { epoch: ownership.epoch, history: g.ownership.history }
+        : g.overtaken,
+  }));
   const session = await sessionOf(tx, groupId);
   if (session === undefined) return group.operation;
   await tx.sessions.change(session.id, (s) => ({
@@ -158,13 +167,15 @@ async function endOvertaken({ sagas, log }: Deps, sagaId: SagaId): Promise<void>
   }
 }
 
-/** The holder's word on whether its claim was forced is the one that counts. */
+/** The holder's word on whether its claim was forced, and still stands, is the one that counts. */
 async function hearAcknowledgement(
   { store, here }: Deps,
   own: Group,
   { groupId, ownership }: GroupBeat,
 ): Promise<void> {
-  if (ownership.holder === here || own.ownership.forced === ownership.forced) return;
+  const { forced, provisional = false } = own.ownership;
+  const isSame = forced === ownership.forced && provisional === (ownership.provisional ?? false);
+  if (ownership.holder === here || isSame) return;
   await store.transaction((tx) =>
     tx.groups.change(groupId, (g) =>
       g.ownership.epoch === ownership.epoch ? { ...g, ownership } : g,

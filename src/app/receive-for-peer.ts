@@ -215,9 +215,10 @@ export async function describeGroup(
 ): Promise<GroupDescription> {
   const { hasPresent } = await engine.inspect(groupId);
   return store.read(async (tx) => {
-    const { ownership } = await tx.groups.need(groupId);
+    const { ownership, overtaken } = await tx.groups.need(groupId);
     const points = bySequence(await tx.points.where({ groupId })).filter((p) => !p.expiring);
-    return { ownership, hasPresent, points: points.map((p) => p.id) };
+    const aside = overtaken?.epoch === ownership.epoch ? overtaken.aside : undefined;
+    return { ownership, hasPresent, points: points.map((p) => p.id), aside };
   });
 }
 

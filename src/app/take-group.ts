@@ -23,10 +23,7 @@ export async function prepareHandover(
   { store, engine, clock, here }: Pick<AppPorts, 'store' | 'engine' | 'clock' | 'here'>,
   { groupId, epoch, sagaId }: PrepareHandover,
 ): Promise<void> {
-  const { freeBytes } = await engine.space();
-  if (freeBytes < ROOM_TO_SERVE_BYTES) {
-    refuse({ code: 'no_space', siteId: here, neededBytes: ROOM_TO_SERVE_BYTES, freeBytes });
-  }
+  await requireRoomToServe({ engine, here });
   await store.transaction(async (tx) => {
     const group = await tx.groups.need(groupId);
     requireEpoch(groupId, group.ownership, epoch);
@@ -38,7 +35,17 @@ export async function prepareHandover(
   });
 }
 
-/** Lets go of the lock of a handover that was undone. Does nothing when it is not held. */
+/** @throws Refusal `no_space` where a group that is served here could not go far */
+export async function requireRoomToServe({
+  engine,
+  here,
+}: Pick<AppPorts, 'engine' | 'here'>): Promise<void> {
+  const { freeBytes } = await engine.space();
+  if (freeBytes >= ROOM_TO_SERVE_BYTES) return;
+  refuse({ code: 'no_space', siteId: here, neededBytes: ROOM_TO_SERVE_BYTES, freeBytes });
+}
+
+/** Lets go of the lock of a handover or a return that was undone. Does nothing when it is not held. */
 export function cancelHandover(
   { store, clock }: Pick<AppPorts, 'store' | 'clock'>,
   { groupId, sagaId }: Pick<PrepareHandover, 'groupId' | 'sagaId'>,

@@ -1,6 +1,7 @@
 /** What a caller sees: rows joined with what is true now. Nothing here changes anything. */
 import { expectedSeconds, nextCycleAt } from '../domain/cycle-plan.ts';
 import type { Copy } from '../domain/copy.ts';
+import type { FailoverWindow } from '../domain/failover-window.ts';
 import type { Group } from '../domain/group.ts';
 import type { Host } from '../domain/host.ts';
 import type { GroupId, Instant, SagaId, SessionId, SiteId, VolumeId } from '../domain/ids.ts';
@@ -52,6 +53,10 @@ export interface SessionView extends ReplicationSession {
   /** Of the source, when a cycle starts by itself. */
   readonly nextCycleAt: Instant | undefined;
   readonly link: LinkState | undefined;
+  /** The holder's failover can still be rolled back. */
+  readonly provisional: boolean;
+  /** At that holder: until when, and to where. */
+  readonly window: FailoverWindow | undefined;
   /** The failover test that runs at this site. */
   readonly failoverTest: Copy | undefined;
   /** Of a source whose cycles rest, where it was looked for: `showSession` does. */
@@ -233,9 +238,10 @@ async function viewSession(
   const newestPoint = newestCommon(points);
   const rpoNowSeconds = newestPoint && Math.max(0, Math.round((now - newestPoint.sealedAt) / 1000));
   const cycle = session.cycle && (await tx.sagas.get(session.cycle.sagaId));
+  const { name, ownership, window } = await tx.groups.need(session.groupId);
   return {
     ...session,
-    groupName: (await tx.groups.need(session.groupId)).name,
+    groupName: name,
     peerName: await siteName(tx, session.peerId),
     newestPoint,
     rpoNowSeconds,
@@ -243,6 +249,8 @@ async function viewSession(
     progress: cycle?.progress,
     nextCycleAt: cyclesByItself(session) ? nextCycleAt(session, points) : undefined,
     link: await tx.links.get(session.peerId),
+    provisional: ownership.provisional === true,
+    window,
     failoverTest: await testOf(tx, session.groupId),
     backlog: undefined,
   };

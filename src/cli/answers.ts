@@ -53,6 +53,9 @@ export interface Session {
     readonly stallSeconds: number;
     readonly completeUpTo?: string;
   };
+  /** The holder's failover can still be rolled back. */
+  readonly provisional: boolean;
+  readonly window?: { readonly returnsTo: Named; readonly endsAt: string };
   readonly parkedBecause?: string;
   readonly pause?: { readonly bothSides: boolean };
   readonly backlog?: { readonly bytes: number; readonly estimatedSeconds?: number };
@@ -87,6 +90,7 @@ export interface Volume extends Named {
 export interface Group extends Named {
   readonly epoch: number;
   readonly forced: boolean;
+  readonly provisional: boolean;
   readonly operation?: string;
   readonly fenced: boolean;
   readonly hosts: readonly string[];
@@ -272,4 +276,13 @@ export interface Import extends Named {
   readonly scheduledAt?: string;
   readonly createdAt: string;
   readonly endedAt?: string;
+}
+
+export interface RollbackPreflight {
+  readonly point?: Point;
+  readonly setAsideBytes: number;
+  readonly setAsideSeconds: number;
+  readonly endsAt?: string;
+  readonly blockedBy: readonly string[];
+  readonly confirmation?: string;
 }

@@ -119,6 +119,31 @@ test('a failover needs the confirmation that its dry run prints', async (t) => {
   assert.equal(worked(await lyon$('fork list')), 'no forks\n');
 });
 
+test('a failover with a term is shown as provisional, and is committed or rolled back', async (t) => {
+  const { lyon$, paris$ } = await withOrders(t);
+  const dry = worked(await lyon$('group failover orders --dry-run'));
+  const token = /--confirm (?<token>\w+)/.exec(dry)?.groups?.['token'];
+
+  const done = worked(await lyon$(`group failover orders --commit-after 4h --confirm ${token}`));
+  assert.match(done, /^for 4 h: baton group rollback orders, or commit orders$/m);
+  const shown = worked(await lyon$('group show orders'));
+  assert.match(shown, /epoch 2, FORCED, PROVISIONAL$/m);
+  assert.match(
+    shown,
+    /^provisional: +it can be rolled back to paris until 2026-01-01 04:00:0\dZ$/m,
+  );
+
+  const blocked = await lyon$('group rollback orders --dry-run');
+  assert.equal(blocked.code, 1);
+  assert.match(blocked.out, /^in the way: +the other site has not set its own history aside yet$/m);
+  assert.equal((await lyon$('group rollback orders')).code, 3);
+  assert.equal((await lyon$('group reprotect orders')).code, 3);
+  worked(await lyon$('group commit orders'));
+  assert.doesNotMatch(worked(await lyon$('group show orders')), /PROVISIONAL/);
+  assert.equal((await lyon$('group commit orders')).code, 3);
+  assert.equal((await paris$('group commit orders')).code, 3);
+});
+
 test("a host's key is in files that only their owner reads, and nowhere else", async (t) => {
   const { paris$, json, directory } = await withOrders(t);
   const out = join(directory, 'app1');

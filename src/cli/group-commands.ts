@@ -87,7 +87,11 @@ function tableOf(groups: readonly Group[]): string {
 
 function describe(group: Group): string {
   const { name, holder, heldHere, epoch, forced, operation, fenced, session } = group;
-  const how = [`epoch ${epoch}`, ...(forced ? ['FORCED'] : [])].join(', ');
+  const how = [
+    `epoch ${epoch}`,
+    ...(forced ? ['FORCED'] : []),
+    ...(group.provisional ? ['PROVISIONAL'] : []),
+  ].join(', ');
   return (
     facts([
       ['name', name],

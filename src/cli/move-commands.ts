@@ -7,7 +7,7 @@ import { JobFailed } from './exit-codes.ts';
 import { request } from './follow-job.ts';
 import type { FollowOptions } from './follow-job.ts';
 import { longOptions } from './options.ts';
-import { sayBytes, sayInstant, saySeconds } from './quantities.ts';
+import { parseSeconds, sayBytes, sayInstant, saySeconds } from './quantities.ts';
 import { facts } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { sayNames } from './trouble.ts';
@@ -24,6 +24,7 @@ interface FailoverOptions {
   readonly force?: boolean;
   readonly testCopy?: boolean;
   readonly fork?: string;
+  readonly commitAfter?: string;
   readonly dryRun?: boolean;
 }
 
@@ -64,11 +65,12 @@ export function addMoveCommands(
       .option('--test-copy', 'on what the running failover test has written')
       .option('--fork <id>', 'on a history that was set aside at this site')
       .option('--force', 'also at a site from which it was taken and is not replicated back')
+      .option('--commit-after <time>', 'such as 4h: until then it can be rolled back')
       .option('--dry-run', 'say what would be lost, and print the confirmation')
       .option('--confirm <token>', 'what --dry-run printed: you have seen what is lost'),
   ).action(
     onSite<[string], FailoverOptions & FollowOptions>(terminal, async (cli, [name], options) => {
-      const { point, confirm, force, testCopy, fork, dryRun = false, ...following } = options;
+      const { point, confirm, force, testCopy, fork, commitAfter, dryRun, ...following } = options;
       const path = `${pathOf(name)}/failover`;
       const body = {
         ...(point !== undefined && { point }),
@@ -76,15 +78,18 @@ export function addMoveCommands(
         ...(force !== undefined && { force }),
         ...(testCopy !== undefined && { useTestCopy: testCopy }),
         ...(fork !== undefined && { fork }),
+        ...(commitAfter !== undefined && { commitAfterSeconds: parseSeconds(commitAfter) }),
       };
-      if (dryRun) await dryFailover(cli, path, body);
+      if (dryRun === true) await dryFailover(cli, path, body);
       else {
         const asked = { method: 'POST', path, body } as const;
         await request<FailoverAnswer>(cli, asked, following, (answer) =>
           [
             `${noun} ${name} is held here, on ${sayPoint(answer.point)}`,
             `lost: ${sayLoss(answer.loss)}; what the other site wrote since is set aside there`,
-            `when it is back: baton ${noun} reprotect ${name}\n`,
+            commitAfter === undefined
+              ? `when it is back: baton ${noun} reprotect ${name}\n`
+              : `for ${saySeconds(parseSeconds(commitAfter))}: baton ${noun} rollback ${name}, or commit ${name}\n`,
           ].join('\n'),
         );
       }

@@ -21,6 +21,7 @@ import type { Terminal } from './terminal.ts';
 import { sayTrouble } from './trouble.ts';
 import { addUserCommands } from './user-commands.ts';
 import { addVolumeCommands } from './volume-commands.ts';
+import { addWindowCommands } from './window-commands.ts';
 
 export interface ProgramParts {
   readonly terminal: Terminal;
@@ -117,6 +118,7 @@ function addVerbs(command: Command, name: 'group' | 'volume', terminal: Terminal
   addSessionCommands(command, name, terminal);
   command.commandsGroup('Moving to the other site:');
   addMoveCommands(command, name, terminal);
+  addWindowCommands(command, name, terminal);
   command.commandsGroup('Recovery points:');
   addPointCommands(command, name, terminal);
   addRestoreCommand(command, name, terminal);

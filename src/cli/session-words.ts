@@ -19,6 +19,12 @@ export function sayRpo({ rpoNowSeconds, rpoSeconds, rpoMet }: Session): string {
   return `${saySeconds(rpoNowSeconds)} of ${saySeconds(rpoSeconds)}${missed}`;
 }
 
+/** At the holder until when; at the other site only that it is. */
+function sayProvisional({ provisional, window }: Session): string | undefined {
+  if (window === undefined) return provisional ? 'it may still be rolled back to here' : undefined;
+  return `it can be rolled back to ${window.returnsTo.name} until ${sayInstant(window.endsAt)}`;
+}
+
 function sayWhere({ bothSides }: NonNullable<Session['pause']>): string {
   return bothSides ? 'at both sites' : 'at this site only; pause it once more to pause the other';
 }
@@ -46,6 +52,7 @@ export function sessionFacts(
   return [
     ['replication', `${session.role === 'source' ? 'to' : 'from'} ${session.peer.name}`],
     ['state', session.state.replaceAll('_', ' ')],
+    ['provisional', sayProvisional(session)],
     ['paused', session.pause && sayWhere(session.pause)],
     ['waiting', session.backlog && sayBacklog(session.backlog)],
     ['data', session.sync && sayCondition(session.sync)],

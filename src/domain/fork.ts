@@ -10,7 +10,7 @@ export interface Fork {
   readonly name: string;
   readonly siteId: SiteId;
   readonly basePointId: PointId;
-  readonly origin: 'failover' | 'failover_test' | 'restore' | 'undo';
+  readonly origin: 'failover' | 'failover_test' | 'restore' | 'undo' | 'rollback';
   readonly allocatedBytes: number;
   readonly setAsideAt: Instant;
   /** Until then somebody has to decide; afterwards it goes. */

@@ -8,6 +8,7 @@ import type {
   SiteId,
   VolumeId,
 } from './ids.ts';
+import type { FailoverWindow, Overtaken } from './failover-window.ts';
 import type { Ownership } from './ownership.ts';
 import type { Remarks } from './remarks.ts';
 
@@ -28,6 +29,10 @@ export interface Group {
   readonly fencedBy: SagaId | undefined;
   /** The point on which the present stands at the holder, when it came by a change of holder. */
   readonly standsOn: PointId | undefined;
+  /** Its failover to this site can still be rolled back. */
+  readonly window?: FailoverWindow | undefined;
+  /** It was taken from this site, which had this. */
+  readonly overtaken?: Overtaken | undefined;
   /** The import that makes it and that alone may change it until it has ended. */
   readonly importing?: ImportId | undefined;
   /** Names of the hosts that may attach, the same at both sites. */

@@ -15,6 +15,8 @@ export interface Ownership {
   readonly epoch: number;
   /** Taken without the other site's word; both sites show it until somebody acknowledges it. */
   readonly forced: boolean;
+  /** Taken so for a term, in which it can be rolled back. */
+  readonly provisional?: boolean;
   /** What hosts may follow from one holder to the next. */
   readonly history: History;
 }
@@ -32,7 +34,8 @@ export function requireHolder(groupId: GroupId, ownership: Ownership, here: Site
 /** The holder's record after it has given the group away. Repeating it changes nothing. */
 export function give(groupId: GroupId, own: Ownership, from: SiteId, to: SiteId): Ownership {
   requireHolder(groupId, own, from);
-  return { ...own, holder: to, epoch: own.epoch + 1, forced: false };
+  const { history } = own;
+  return { history, holder: to, epoch: own.epoch + 1, forced: false };
 }
 
 /**
@@ -46,17 +49,26 @@ export function take(groupId: GroupId, own: Ownership, here: SiteId, epoch: numb
   if (epoch !== own.epoch + 1) {
     refuse({ code: 'stale_epoch', groupId, seenEpoch: epoch, ownEpoch: own.epoch });
   }
-  return { ...own, holder: here, epoch, forced: false };
+  const { history } = own;
+  return { history, holder: here, epoch, forced: false };
 }
 
 /**
  * The record of a site that takes a group without the other's word, to stand on a point. Both show it
  * as forced until somebody acknowledges it. Hosts may have been promised writes that the point lacks,
  * so a new history begins.
+ *
+ * @param provisional whether it can be rolled back for a term
  */
-export function seize(own: Ownership, here: SiteId, pointId: PointId): Ownership {
+export function seize(
+  own: Ownership,
+  here: SiteId,
+  pointId: PointId,
+  provisional = false,
+): Ownership {
   const history = { id: newId<HistoryId>(), pointId };
-  return { holder: here, epoch: own.epoch + 1, forced: true, history };
+  const taken = { holder: here, epoch: own.epoch + 1, forced: true, history };
+  return provisional ? { ...taken, provisional } : taken;
 }
 
 /** What a site must do when another site's word about a group arrives. */

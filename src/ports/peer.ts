@@ -14,6 +14,7 @@ import type {
 import type { Ownership } from '../domain/ownership.ts';
 import type { PointVolume } from '../domain/recovery-point.ts';
 import type { DataConditionState } from '../domain/data-condition.ts';
+import type { HistoryAside } from '../domain/failover-window.ts';
 import type { Fork } from '../domain/fork.ts';
 import type { StandIn } from '../domain/stand-in.ts';
 import type { ErrandAnswer, Holdings, SentErrand } from './errands.ts';
@@ -69,6 +70,17 @@ export interface PeerProtocol {
 
   /** What the other site knows of a group: asked when the two histories may have parted. */
   describeGroup(to: SiteId, groupId: GroupId): Promise<GroupDescription>;
+
+  /**
+   * Locks the site that a group was taken from, so that it can be returned there, or says why it cannot
+   * take it back. The lock falls as that of a handover; `cancelHandover` lets go of it.
+   *
+   * @returns where its own history is
+   */
+  prepareReturn(to: SiteId, prepare: PrepareHandover): Promise<HistoryAside>;
+
+  /** The group is yours again since `epoch`, with the history that you set aside. Resolves when it is served there. */
+  returnGroup(to: SiteId, group: ReturnGroup): Promise<void>;
 
   /** A history was set aside here. A repeat changes nothing. */
   noteFork(to: SiteId, fork: Fork): Promise<void>;
@@ -255,6 +267,18 @@ export interface GroupDescription {
   readonly points: readonly PointId[];
   /** Something that hosts could have written above the points; a destination has none. */
   readonly hasPresent: boolean;
+  /** What was set aside there when the group was taken from it, at its epoch. */
+  readonly aside?: HistoryAside | undefined;
+}
+
+export interface ReturnGroup {
+  readonly groupId: GroupId;
+  /** The new holder's. */
+  readonly epoch: number;
+  readonly sagaId: SagaId;
+  readonly aside: HistoryAside;
+  /** Of whatever stands in the way there: it is kept as this. */
+  readonly spareForkId: ForkId;
 }
 
 /** What a host needs of one site to attach there what is mapped to it, and to ask where it is. */

@@ -5,6 +5,7 @@
  */
 import type { AppPorts } from '../app/app-ports.ts';
 import { countDownCopies } from '../app/copies.ts';
+import { countDownWindows } from '../app/decide-failover.ts';
 import { countDownForks } from '../app/forks.ts';
 import { loop } from './loop.ts';
 import type { Loop } from './loop.ts';
@@ -21,5 +22,6 @@ export function terms(ports: AppPorts): Loop {
     if (elapsedMs <= 0) return;
     await countDownCopies(ports, elapsedMs);
     await countDownForks(ports, elapsedMs);
+    await countDownWindows(ports, elapsedMs);
   });
 }

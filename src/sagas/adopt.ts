@@ -14,7 +14,7 @@ export interface Adoption {
 
 /** Makes it the present; what stood above the point that it stands on becomes `asideForkId`. */
 export async function adopt(
-  { engine, store }: SagaPorts,
+  { engine, store }: Pick<SagaPorts, 'engine' | 'store'>,
   groupId: GroupId,
   { forkId }: Adoption,
   asideForkId: ForkId,

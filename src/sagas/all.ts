@@ -8,6 +8,7 @@ import { forgetSession, protect, unprotect } from './protect.ts';
 import { replicate } from './replicate.ts';
 import { reprotect } from './reprotect.ts';
 import type { SagaDefinition } from './saga.ts';
+import { rollBack } from './roll-back.ts';
 import { setAside } from './set-aside.ts';
 import { createVolume, deleteVolume, resizeVolume } from './volumes.ts';
 
@@ -25,6 +26,7 @@ export const allSagas: readonly SagaDefinition[] = [
   handover,
   failover,
   setAside,
+  rollBack,
   reprotect,
   openImport,
   compareImport,

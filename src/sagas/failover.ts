@@ -9,6 +9,7 @@
  *   serve                                           … hears e+1 ─ fences ─ `set-aside`
  */
 import type { SessionState } from '../domain/replication-session.ts';
+import { openWindow } from '../domain/failover-window.ts';
 import type { FilledStandby } from '../domain/failover-basis.ts';
 import type { ForkId, GroupId, PointId, SessionId } from '../domain/ids.ts';
 import { newest } from '../domain/recovery-point.ts';
@@ -33,6 +34,8 @@ export interface Failover {
   readonly adopts: Adoption | undefined;
   /** The session's state when it was asked. */
   readonly before: SessionState;
+  /** For so long it can be rolled back; absent: it stands at once. */
+  readonly commitAfterMs?: number | undefined;
   /** What a mirror has filled is newer than every point here: it becomes this point first. */
   readonly standby?: FilledStandby | undefined;
 }
@@ -45,7 +48,7 @@ export const failover = saga<Failover>('failover')
   .step('drop-receiving', {
     do: ({ engine }, { groupId }) => engine.abandonPoint(groupId),
   })
-  .pointOfNoReturn(async (tx, { groupId, pointId }, _done, { here }) => {
+  .pointOfNoReturn(async (tx, { groupId, pointId, commitAfterMs }, _done, { here, now }) => {
     const { name, ownership } = await tx.groups.need(groupId);
     if (ownership.holder === here) {
       const by = 'this site, which was given it meanwhile';
@@ -53,7 +56,11 @@ export const failover = saga<Failover>('failover')
     }
     await tx.groups.change(groupId, (g) => ({
       ...g,
-      ownership: seize(g.ownership, here, pointId),
+      ownership: seize(g.ownership, here, pointId, commitAfterMs !== undefined),
+      window:
+        commitAfterMs === undefined
+          ? undefined
+          : openWindow(g.ownership.holder, commitAfterMs, now),
       fencedBy: undefined,
       offline: false,
       standsOn: pointId,

@@ -26,12 +26,19 @@ import type {
 import { warmEnough } from '../domain/cycle-plan.ts';
 import { give } from '../domain/ownership.ts';
 import { Failure, Refusal } from '../domain/refusal.ts';
-import type { ReasonCode } from '../domain/refusal.ts';
 import { advance, afterHandover } from '../domain/replication-session.ts';
 import type { PrepareHandover } from '../ports/peer.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
 import { POINT_OF_NO_RETURN, saga } from './saga.ts';
-import { fenceGroup, noteOfMirror, serveGroup, settleCycle, unlockGroup } from './operation.ts';
+import {
+  fenceGroup,
+  ignoringSilence,
+  isRefusedAs,
+  noteOfMirror,
+  serveGroup,
+  settleCycle,
+  unlockGroup,
+} from './operation.ts';
 import { PAUSE_LIMIT_MS, recordPoint, startCycle } from './replicate.ts';
 import { needSession } from './offer.ts';
 
@@ -141,17 +148,6 @@ export const handover = saga<Handover>('handover')
     await tx.sessions.change(sessionId, (s) => afterHandover(s, 'destination', reverse, now));
   });
 
-/** Whether the other site had taken the group already, by force, to stand on another point. */
-async function isRefusedAs(call: Promise<void>, code: ReasonCode): Promise<boolean> {
-  try {
-    await call;
-    return false;
-  } catch (error) {
-    if (error instanceof Refusal && error.reason.code === code) return true;
-    throw error;
-  }
-}
-
 /**
  * Ends the mirror behind the fence, so that it proves both ends equal.
  *
@@ -245,12 +241,4 @@ async function runCycle(
 
 function sessionAfter(store: SagaPorts['store'], groupId: GroupId): ReturnType<typeof needSession> {
   return store.read((tx) => needSession(tx, groupId));
-}
-
-async function ignoringSilence(call: Promise<void>): Promise<void> {
-  try {
-    await call;
-  } catch (error) {
-    if (!(error instanceof Refusal && error.reason.code === 'peer_unreachable')) throw error;
-  }
 }

@@ -1,6 +1,8 @@
 import type { ConditionFact } from '../domain/data-condition.ts';
 import type { GroupId, ImportId, Instant, SagaId } from '../domain/ids.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
+import type { ReasonCode } from '../domain/refusal.ts';
+import { refuseWhileProvisional } from '../domain/failover-window.ts';
 import { mayServe } from '../domain/group.ts';
 import type { Group } from '../domain/group.ts';
 import { newest } from '../domain/recovery-point.ts';
@@ -13,7 +15,8 @@ import { sessionOf } from './offer.ts';
  * Makes the saga the one operation that may change the group now. Cycles may end, none begins.
  *
  * @param importId of the import that asks, for a group that one makes
- * @throws Refusal `operation_running` naming the one that is, `in_use` by the group's import
+ * @throws Refusal `operation_running` naming the one that is, `in_use` by the group's import or by a
+ *   failover that is provisional
  */
 export async function lockGroup(
   tx: Transaction,
@@ -26,10 +29,12 @@ export async function lockGroup(
     const { name } = await tx.imports.need(group.importing);
     refuse({ code: 'in_use', what: 'group', id: group.name, by: `import ${name}` });
   }
-  if (group.operation !== undefined && group.operation !== sagaId) {
+  if (group.operation === sagaId) return group;
+  if (group.operation !== undefined) {
     const kind = (await tx.sagas.get(group.operation))?.kind ?? 'operation of the other site';
     refuse({ code: 'operation_running', groupId, sagaId: group.operation, kind });
   }
+  refuseWhileProvisional(group);
   return tx.groups.change(groupId, (g) => ({ ...g, operation: sagaId }));
 }
 
@@ -140,5 +145,25 @@ export async function ignoringRefusals(told: Promise<void>): Promise<void> {
     await told;
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
+  }
+}
+
+/** For what the other side does by itself when it does not hear of it. */
+export async function ignoringSilence(told: Promise<void>): Promise<void> {
+  try {
+    await told;
+  } catch (error) {
+    if (!(error instanceof Refusal && error.reason.code === 'peer_unreachable')) throw error;
+  }
+}
+
+/** Whether the other site says no for this reason, as when it has taken the group by itself. */
+export async function isRefusedAs(call: Promise<void>, code: ReasonCode): Promise<boolean> {
+  try {
+    await call;
+    return false;
+  } catch (error) {
+    if (error instanceof Refusal && error.reason.code === code) return true;
+    throw error;
   }
 }

@@ -42,7 +42,14 @@ export const setAside = saga<SetAside>('set-aside')
     const { groupId, sessionId, forkId } = s;
     await dropPointsAfter(tx, groupId, common);
     await tx.points.change(common, (p) => ({ ...p, commonAt: p.commonAt ?? now }));
-    const { name } = await tx.groups.change(groupId, (g) => ({ ...g, standsOn: undefined }));
+    const { name } = await tx.groups.change(groupId, (g) => ({
+      ...g,
+      standsOn: undefined,
+      overtaken: g.overtaken && {
+        ...g.overtaken,
+        aside: { basePointId: common, forkId: aside?.forkId },
+      },
+    }));
     await tx.sessions.change(sessionId, (row) => afterFailover(row, 'destination', now));
     await unlockGroup(tx, groupId, sagaId);
     if (aside === undefined) return undefined;

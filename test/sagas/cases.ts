@@ -111,12 +111,26 @@ async function ordersInSync(pair: MemoryPair): Promise<void> {
 }
 
 /** Lyon has taken the group by force; Paris, which served on meanwhile, does not know. */
-async function takenByForce(pair: MemoryPair): Promise<void> {
-  const { lyon } = pair;
+async function takenByForce(pair: MemoryPair, commitAfterSeconds?: number): Promise<void> {
   await copiedOrders(pair);
+  await take(pair, commitAfterSeconds);
+}
+
+async function take({ lyon }: MemoryPair, commitAfterSeconds?: number): Promise<void> {
   const groupId = await groupNamed(lyon, 'orders');
   const { confirmation } = await lyon.app.preflightFailover({ groupId });
-  await done(lyon, lyon.app.failOverGroup({ groupId, confirmation }));
+  const request = { groupId, confirmation, commitAfterSeconds };
+  await done(lyon, lyon.app.failOverGroup(request));
+}
+
+/** Lyon has taken it for an hour and written; Paris has set aside what it had, if that was anything. */
+async function provisional(pair: MemoryPair, parisWrote: boolean): Promise<void> {
+  await copiedOrders(pair);
+  if (!parisWrote) await sync(pair.paris);
+  await take(pair, 3600);
+  await write(pair.lyon, 'data', 3, 3);
+  await hearOfIt(pair);
+  assert.equal((await pair.paris.ended(await setAside(pair))).state, 'done');
 }
 
 async function hearOfIt({ paris, lyon }: MemoryPair): Promise<void> {
@@ -558,6 +572,17 @@ export const cases: readonly SagaCase[] = [
     start: setAside,
     undone: (before) => ({ ...before, paris: withSession(before.paris, { parked: true }) }),
   },
+  ...[true, false].map((parisWrote): SagaCase => ({
+    kind: 'roll-back',
+    name: parisWrote ? 'to a site with writes of its own' : 'to a site that had written no more',
+    at: 'lyon',
+    prepare: (pair) => provisional(pair, parisWrote),
+    start: async ({ lyon }) => {
+      const groupId = await groupNamed(lyon, 'orders');
+      const { confirmation } = await lyon.app.preflightRollback({ groupId });
+      return jobOf(lyon.app.rollBackFailover({ groupId, confirmation }));
+    },
+  })),
   {
     kind: 'reprotect',
     name: 'after a failover',

@@ -3,7 +3,7 @@ export const kindsOf = {
   volumes: ['create-volume', 'delete-volume', 'resize-volume', 'delete-group'],
   members: ['move-volume'],
   sessions: ['protect', 'unprotect', 'forget-session', 'replicate'],
-  moves: ['handover', 'failover', 'set-aside', 'reprotect'],
+  moves: ['handover', 'failover', 'set-aside', 'roll-back', 'reprotect'],
   histories: ['go-back', 'follow-line', 'open-copy', 'refresh-copy', 'close-copy'],
   imports: ['open-import', 'compare-import', 'cut-over-import', 'cancel-import', 'forget-import'],
 } as const;

@@ -29,6 +29,8 @@ interface GroupPicture {
   readonly holder: string;
   readonly epoch: number;
   readonly forced: boolean;
+  /** As both sites say it, and until when, as the holder does. */
+  readonly provisional: readonly [boolean, boolean];
   readonly locked: boolean;
   readonly fenced: boolean;
   readonly importing: boolean;
@@ -86,6 +88,7 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
         holder: nameOfSite(group.ownership.holder),
         epoch: group.ownership.epoch,
         forced: group.ownership.forced,
+        provisional: [group.ownership.provisional === true, group.window !== undefined],
         locked: group.operation !== undefined,
         fenced: group.fencedBy !== undefined,
         importing: group.importing !== undefined,

@@ -19,6 +19,7 @@ import {
 import { requirePeerOfGroup } from '../../src/app/peer-of-group.ts';
 import { runErrandFor } from '../../src/app/run-errand.ts';
 import { keepStandby, openStandby } from '../../src/app/stand-by.ts';
+import { prepareReturn, takeBack } from '../../src/app/take-back.ts';
 import { cancelHandover, prepareHandover, takeGroup } from '../../src/app/take-group.ts';
 import type { PeerProtocol } from '../../src/ports/peer.ts';
 
@@ -102,6 +103,9 @@ export function peerOver(from: SiteId, call: CarryMessage): PeerProtocol {
     cancelHandover: (to, cancel) => call('cancelHandover', to, cancel, cancelHandover),
     takeGroup: (to, take) => call('takeGroup', to, take, (ports, r) => takeGroup(ports, from, r)),
     describeGroup: (to, groupId) => call('describeGroup', to, groupId, describeGroup),
+    prepareReturn: (to, prepare) => call('prepareReturn', to, prepare, prepareReturn),
+    returnGroup: (to, group) =>
+      call('returnGroup', to, group, (ports, r) => takeBack(ports, from, r)),
     noteFork: (to, fork) => call('noteFork', to, fork, noteFork),
     dropFork: (to, forkId) =>
       call('dropFork', to, forkId, (ports, id) => dropFork(ports, from, id)),

@@ -26,6 +26,7 @@ export interface GroupAnswer {
   readonly epoch: number;
   readonly operation?: string;
   readonly forced: boolean;
+  readonly provisional: boolean;
   readonly fenced: boolean;
   readonly hosts: readonly string[];
   readonly holder: { readonly id: string; readonly name: string };
@@ -55,6 +56,8 @@ export interface SessionAnswer {
     readonly why: string;
     readonly completeUpTo?: string;
   };
+  readonly provisional: boolean;
+  readonly window?: { readonly endsAt: string };
   readonly parkedBecause?: string;
   readonly pause?: { readonly before: string; readonly bothSides: boolean };
   readonly backlog?: { readonly bytes: number; readonly estimatedSeconds?: number };
@@ -149,6 +152,13 @@ export interface CopyAnswer {
 }
 
 export interface RestorePreflight {
+  readonly blockedBy: readonly string[];
+  readonly confirmation?: string;
+}
+
+export interface RollbackPreflight {
+  readonly setAsideBytes: number;
+  readonly setAsideSeconds: number;
   readonly blockedBy: readonly string[];
   readonly confirmation?: string;
 }

@@ -20,6 +20,7 @@ import type {
   JobAnswer,
   Page,
   PointAnswer,
+  RollbackPreflight,
   SessionAnswer,
   VolumeAnswer,
 } from './native-answers.ts';
@@ -203,9 +204,13 @@ export class StorySite {
   }
 
   /** As an operator does: looks at what is lost, and confirms it. */
-  async failOver(group: string, point?: string): Promise<FailoverPreflight> {
+  async failOver(
+    group: string,
+    point?: string,
+    options: { readonly commitAfterSeconds?: number } = {},
+  ): Promise<FailoverPreflight> {
     const path = `/groups/${group}/failover`;
-    const body = { ...(point !== undefined && { point }) };
+    const body = { ...(point !== undefined && { point }), ...options };
     const { preflight } = await this.ask<{ preflight: FailoverPreflight }>({
       method: 'POST',
       path: `${path}?dryRun=true`,
@@ -214,6 +219,16 @@ export class StorySite {
     const { confirmation } = preflight;
     await this.carryOut({ method: 'POST', path, body: { ...body, confirmation } });
     return preflight;
+  }
+
+  /** Starts it as an operator does: looks at what is set aside, and confirms it. */
+  async startRollback(group: string): Promise<JobAnswer> {
+    const path = `/groups/${group}/failover/rollback`;
+    const asked = { method: 'POST', path: `${path}?dryRun=true`, body: {} } as const;
+    const { preflight } = await this.ask<{ preflight: RollbackPreflight }>(asked);
+    const { confirmation, blockedBy } = preflight;
+    assert.deepEqual(blockedBy, []);
+    return this.start({ method: 'POST', path, body: { confirmation } });
   }
 
   async forks(group: string): Promise<readonly ForkAnswer[]> {

@@ -7,6 +7,10 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { App } from '../../app/app.ts';
 import type { FailoverLoss, FailoverPreflight } from '../../app/fail-over-group.ts';
+import {
+  MAX_COMMIT_AFTER_SECONDS,
+  MIN_COMMIT_AFTER_SECONDS,
+} from '../../domain/failover-window.ts';
 import type { ForkId, GroupId, PointId } from '../../domain/ids.ts';
 import { Job, LongAnswer, answerJob } from './jobs.ts';
 import type { DialectOptions } from '../options.ts';
@@ -24,6 +28,13 @@ const Request = object({
     Type.Boolean({
       default: false,
       description: 'Also where it was taken away before, and is not replicated back yet.',
+    }),
+  ),
+  commitAfterSeconds: Type.Optional(
+    Type.Integer({
+      description:
+        `It can be rolled back for so long, and stands then: ${MIN_COMMIT_AFTER_SECONDS} to ` +
+        `${MAX_COMMIT_AFTER_SECONDS}. Absent: it stands at once.`,
     }),
   ),
   confirmation: Type.Optional(

@@ -14,7 +14,7 @@ const Fork = Type.Object({
   groupId: Uuid,
   siteId: Uuid,
   basePointId: Uuid,
-  origin: Type.Enum(['failover', 'failover_test', 'restore', 'undo']),
+  origin: Type.Enum(['failover', 'failover_test', 'restore', 'undo', 'rollback']),
   allocatedBytes: Type.Integer(),
   setAsideAt: Instant,
   expiresAt: Instant,

@@ -29,6 +29,9 @@ const row = {
   name: Type.String(),
   epoch: Type.Integer({ description: 'Grows by one with each change of holder.' }),
   forced: Type.Boolean({ description: 'The holder took it without the word of the other site.' }),
+  provisional: Type.Boolean({
+    description: 'That failover can still be rolled back; see `session.window`.',
+  }),
   operation: Type.Optional(Type.String({ description: 'The job that changes it now.' })),
   fenced: Type.Boolean({ description: 'Hosts may not write while an operation runs.' }),
   hosts: Type.Array(Type.String(), { description: 'Names of the hosts that may attach it.' }),
@@ -42,6 +45,7 @@ export function sayGroupRow(group: GroupRow) {
     name,
     epoch: ownership.epoch,
     forced: ownership.forced,
+    provisional: ownership.provisional === true,
     operation,
     fenced: fencedBy !== undefined,
     hosts: [...hosts],

@@ -11,6 +11,7 @@ import { audit, auditNativeChanges } from './audit.ts';
 import { takeJsonOnly } from './bodies.ts';
 import { events } from './events.ts';
 import { failover } from './failover.ts';
+import { failoverWindow } from './failover-window.ts';
 import { follow } from './follow.ts';
 import { copies } from './copies.ts';
 import { restore } from './restore.ts';
@@ -42,6 +43,7 @@ const resources = [
   groups,
   handover,
   failover,
+  failoverWindow,
   points,
   sessions,
   forks,

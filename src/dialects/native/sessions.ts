@@ -15,6 +15,7 @@ import { refuse } from '../../domain/refusal.ts';
 import { MAX_RETAINED_POINTS, sessionStates } from '../../domain/replication-session.ts';
 import type { ReplicationSession } from '../../domain/replication-session.ts';
 import type { Synchrony } from '../../domain/synchrony.ts';
+import { Window, sayWindow } from './failover-window.ts';
 import { LongAnswer, Progress, answerJob } from './jobs.ts';
 import { callerName } from '../callers.ts';
 import type { DialectOptions } from '../options.ts';
@@ -59,6 +60,8 @@ export const Session = Type.Object({
       ),
     }),
   ),
+  provisional: Type.Boolean({ description: "The holder's failover can still be rolled back." }),
+  window: Type.Optional(Window),
   parkedBecause: Type.Optional(
     Type.String({ description: 'Why the system paused it; it tries again by itself.' }),
   ),
@@ -160,12 +163,14 @@ function saySync({ condition, stallSeconds, completeUpTo }: Synchrony) {
 }
 
 export function saySession(session: SessionView): Static<typeof Session> {
-  const { newestPoint, link, progress, backlog, failoverTest } = session;
+  const { newestPoint, link, progress, backlog, failoverTest, provisional, window } = session;
   const row = saySessionRow(session);
   return known({
     ...row,
     group: { id: session.groupId, name: session.groupName },
     peer: { id: session.peerId, name: session.peerName },
+    provisional,
+    window: window && sayWindow(window, session.peerName),
     failoverTest: failoverTest && { copyId: failoverTest.id, name: failoverTest.name },
     backlog: backlog && known(backlog),
     rpoNowSeconds: session.rpoNowSeconds,

@@ -21,6 +21,7 @@ const Ownership = closed({
   holder: Id,
   epoch: Epoch,
   forced: Type.Boolean(),
+  provisional: Type.Optional(Type.Boolean()),
   history: closed({ id: Id, pointId: Type.Optional(Id) }),
 });
 
@@ -115,11 +116,14 @@ const Fork = closed({
     Type.Literal('failover_test'),
     Type.Literal('restore'),
     Type.Literal('undo'),
+    Type.Literal('rollback'),
   ]),
   allocatedBytes: Bytes,
   setAsideAt: Instant,
   expiresAt: Instant,
 });
+
+const HistoryAside = closed({ basePointId: Id, forkId: Type.Optional(Id) });
 
 const HeldVolume = closed({
   id: Id,
@@ -243,7 +247,26 @@ export const messages = {
   },
   'describe-group': {
     body: closed({ groupId: Id }),
-    answer: closed({ ownership: Ownership, points: Type.Array(Id), hasPresent: Type.Boolean() }),
+    answer: closed({
+      ownership: Ownership,
+      points: Type.Array(Id),
+      hasPresent: Type.Boolean(),
+      aside: Type.Optional(HistoryAside),
+    }),
+  },
+  'prepare-return': {
+    body: closed({ groupId: Id, epoch: Epoch, sagaId: Id }),
+    answer: HistoryAside,
+  },
+  'return-group': {
+    body: closed({
+      groupId: Id,
+      epoch: Epoch,
+      sagaId: Id,
+      aside: HistoryAside,
+      spareForkId: Id,
+    }),
+    answer: Nothing,
   },
   'note-fork': { body: Fork, answer: Nothing },
   'drop-fork': { body: closed({ forkId: Id }), answer: Nothing },

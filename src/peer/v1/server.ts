@@ -19,6 +19,7 @@ import {
 } from '../../app/receive-for-peer.ts';
 import { runErrandFor } from '../../app/run-errand.ts';
 import { keepStandby, openStandby } from '../../app/stand-by.ts';
+import { prepareReturn, takeBack } from '../../app/take-back.ts';
 import { cancelHandover, prepareHandover, takeGroup } from '../../app/take-group.ts';
 import type { Fork } from '../../domain/fork.ts';
 import type { ForkId, GroupId, SiteId } from '../../domain/ids.ts';
@@ -35,6 +36,7 @@ import type {
   PrepareHandover,
   ReceiveRequest,
   ResizeRequest,
+  ReturnGroup,
   StandbyRequest,
   TakeGroup,
 } from '../../ports/peer.ts';
@@ -93,6 +95,10 @@ export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, optio
   answer<{ groupId: GroupId }>(http, ports, 'describe-group', (_from, { groupId }) =>
     describeGroup(ports, groupId),
   );
+  answer<PrepareHandover>(http, ports, 'prepare-return', (_from, prepare) =>
+    prepareReturn(ports, prepare),
+  );
+  answer<ReturnGroup>(http, ports, 'return-group', (from, group) => takeBack(ports, from, group));
   answer<Fork>(http, ports, 'note-fork', (_from, fork) => noteFork(ports, fork));
   answer<{ forkId: ForkId }>(http, ports, 'drop-fork', (from, { forkId }) =>
     dropFork(ports, from, forkId),
