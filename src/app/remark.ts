@@ -1,4 +1,4 @@
-import type { GroupId, PointId, VolumeId } from '../domain/ids.ts';
+import type { GroupId, PointId, SourceId, VolumeId } from '../domain/ids.ts';
 import { remark } from '../domain/remarks.ts';
 import type { RemarkValue } from '../domain/remarks.ts';
 import type { AppPorts } from './app-ports.ts';
@@ -8,7 +8,8 @@ export interface RemarkOn {
   readonly on:
     | { readonly volumeId: VolumeId }
     | { readonly groupId: GroupId }
-    | { readonly pointId: PointId };
+    | { readonly pointId: PointId }
+    | { readonly sourceId: SourceId };
   readonly dialect: string;
   readonly told: Readonly<Record<string, RemarkValue | undefined>>;
 }
@@ -31,6 +32,7 @@ export function remarkOn(
     });
     if ('volumeId' in on) await tx.volumes.change(on.volumeId, add);
     else if ('groupId' in on) await tx.groups.change(on.groupId, add);
-    else await tx.points.change(on.pointId, add);
+    else if ('pointId' in on) await tx.points.change(on.pointId, add);
+    else await tx.importSources.change(on.sourceId, add);
   });
 }

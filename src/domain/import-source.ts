@@ -1,9 +1,13 @@
 /** Systems that volumes are brought in from, and how a volume is named at each. */
 import type { Instant, SourceId } from './ids.ts';
 import { refuse } from './refusal.ts';
+import type { Remarks } from './remarks.ts';
 
 export const sourceKinds = ['nbd', 'iscsi', 'file', 'http'] as const;
 export type SourceKind = (typeof sourceKinds)[number];
+
+/** Where servers listen that do not say otherwise (IANA). */
+export const USUAL_PORTS = { nbd: 10_809, iscsi: 3260 } as const;
 
 export const imageFormats = ['raw', 'qcow2', 'vmdk', 'vhdx', 'vdi'] as const;
 export type ImageFormat = (typeof imageFormats)[number];
@@ -20,6 +24,7 @@ export interface ImportSource {
   /** Why it was not reachable. */
   readonly trouble: string | undefined;
   readonly createdAt: Instant;
+  readonly remarks?: Remarks | undefined;
 }
 
 /** Where a source is, without anything secret. */

@@ -4,13 +4,18 @@ export const MAX_NAME_LENGTH = 64;
 
 const name = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 
+/** Whether it may be a name; see `checkName`. */
+export function isName(text: string): boolean {
+  return text.length <= MAX_NAME_LENGTH && name.test(text);
+}
+
 /**
  * Names go into export names, certificate subjects and file names, so one narrow alphabet serves all.
  *
  * @throws Refusal `invalid`
  */
 export function checkName(text: string, field = 'name'): string {
-  if (text.length <= MAX_NAME_LENGTH && name.test(text)) return text;
+  if (isName(text)) return text;
   return refuse({
     code: 'invalid',
     field,

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { SourceView } from '../../app/import-views.ts';
+import { USUAL_PORTS } from '../../domain/import-source.ts';
 import type { SourceEndpoint } from '../../domain/import-source.ts';
 import type { DialectOptions } from '../options.ts';
 import { sourceIdOf } from './references.ts';
@@ -71,8 +72,6 @@ const Found = Type.Object({
     Type.Object({ locator: Type.String(), sizeBytes: Type.Optional(Type.Integer()) }),
   ),
 });
-
-const DEFAULT_PORTS = { nbd: 10_809, iscsi: 3260 };
 
 const BySource = Type.Object({ source: Reference });
 const tags = ['sources'];
@@ -177,7 +176,7 @@ export const sources: FastifyPluginAsyncTypebox<DialectOptions> = async (http, {
 
 function withPort(endpoint: Static<typeof Endpoint>): SourceEndpoint {
   if (endpoint.kind !== 'nbd' && endpoint.kind !== 'iscsi') return endpoint;
-  return { ...endpoint, port: endpoint.port ?? DEFAULT_PORTS[endpoint.kind] };
+  return { ...endpoint, port: endpoint.port ?? USUAL_PORTS[endpoint.kind] };
 }
 
 function saySource({ checkedAt, createdAt, ...source }: SourceView): Static<typeof Source> {

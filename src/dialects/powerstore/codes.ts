@@ -43,6 +43,8 @@ export const codes = {
   planned_at_destination: [400, '0xE02010050002'],
   already_failed_over: [422, '0xE0201005000C'],
   remote_system_failed: [422, '0xE02010020001'],
+  // Imports.
+  import_failed: [422, '0xE02040010001'],
 } as const satisfies Readonly<Record<string, readonly [status: number, code: string]>>;
 
 export type Code = keyof typeof codes;

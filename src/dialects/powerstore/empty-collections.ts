@@ -12,8 +12,6 @@ const names = [
   'file_system',
   'replication_group',
   'migration_session',
-  'import_session',
-  'import_universal_volume',
   'node',
   'fc_port',
   'ip_pool_address',

@@ -1,6 +1,6 @@
 /** Jobs: what runs or ran here for a request, and requests that were over when they were answered. */
 import type { GroupView, SessionView } from '../../app/views.ts';
-import type { GroupId, SagaId, SessionId, VolumeId } from '../../domain/ids.ts';
+import type { GroupId, ImportId, SagaId, SessionId, VolumeId } from '../../domain/ids.ts';
 import type { SagaRecord } from '../../domain/saga-record.ts';
 import { asError, sayError, PowerStoreError } from './errors.ts';
 import { asToken, jobPhase, jobState, resourceType as resourceTypeTexts } from './l10n.ts';
@@ -21,6 +21,7 @@ interface Inputs {
   readonly volumeId: VolumeId;
   readonly groupId: GroupId;
   readonly sessionId: SessionId;
+  readonly importId: ImportId;
   readonly moves: readonly { readonly from: GroupId; readonly to: GroupId }[];
 }
 
@@ -30,6 +31,10 @@ const session =
 const volume =
   (action: string) =>
   ({ volumeId: id }: Inputs): About => ({ type: 'volume', action, id });
+
+const imported =
+  (action: string) =>
+  ({ importId: id }: Inputs): About => ({ type: 'import_session', action, id });
 
 /** A copy is of a group, and a failover test is of the group's session. */
 const ofGroup =
@@ -70,6 +75,9 @@ const kinds: Readonly<
   reprotect: session('reprotect'),
   'open-copy': ofGroup('start_failover_test'),
   'close-copy': ofGroup('stop_failover_test'),
+  'cut-over-import': imported('cutover'),
+  'cancel-import': imported('cancel'),
+  'forget-import': imported('delete'),
 };
 
 /** Of the requests that were over at once; a restart forgets them. */
@@ -194,6 +202,9 @@ function percentage(progress: SagaRecord['progress']): number {
 async function nameOf(world: World, { type, id }: About): Promise<string | null> {
   if (type === 'replication_session') {
     return (await world.sessions()).find((s) => s.id === id)?.groupName ?? null;
+  }
+  if (type === 'import_session') {
+    return (await world.imports()).find((s) => s.id === id)?.name ?? null;
   }
   const all = type === 'volume' ? await world.volumes() : await world.groups();
   return all.find((one) => one.id === id)?.name ?? null;

@@ -22,6 +22,21 @@ export const resourceType: DisplayTexts = {
   volume_group: 'Volume Group',
 };
 
+export const importState: DisplayTexts = { Mirror_Enabled: 'Ready To Enable Destination Volume' };
+
+export const importableCriteria: DisplayTexts = {
+  Ready: 'Ready For Import',
+  In_Progress: 'Import In Progress',
+  Imported: 'Import Completed',
+  Volume_Size_Not_Multiple_of_8192: 'Volume Size Not Multiple Of 8192',
+};
+
+export const groupImportableCriteria: DisplayTexts = {
+  Ready: 'Ready For Import',
+  In_Progress: 'Import In Progress',
+  Imported: 'Import Completed',
+};
+
 export const jobState: DisplayTexts = {
   IN_PROGRESS: 'In_Progress',
   COMPLETED: 'Completed',

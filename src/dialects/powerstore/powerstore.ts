@@ -17,6 +17,9 @@ import { appliance, cluster } from './cluster.ts';
 import { emptyCollections } from './empty-collections.ts';
 import { answerErrors, codeSaid } from './errors.ts';
 import { host, hostVolumeMapping } from './host.ts';
+import { importSession } from './import-session.ts';
+import { importUniversalConsistencyGroup } from './import-universal-consistency-group.ts';
+import { importUniversalVolume } from './import-universal-volume.ts';
 import { jobs } from './job.ts';
 import { localUser, mountLoginSession, role } from './login-session.ts';
 import { metrics } from './metrics.ts';
@@ -46,6 +49,9 @@ const resources: readonly Resource[] = [
   host,
   hostVolumeMapping,
   replicationSession,
+  importUniversalVolume,
+  importUniversalConsistencyGroup,
+  importSession,
   metrics,
   ...emptyCollections,
 ];

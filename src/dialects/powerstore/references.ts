@@ -17,6 +17,9 @@ const kinds = {
   policy: async ({ policies }: World) => ownFirst(await policies()),
   replication_rule: async ({ rules }: World) => ownFirst(await rules()),
   remote_system: ({ peers }: World) => peers(),
+  /** A remote system of another type. */
+  import_source: ({ sources }: World) => sources(),
+  import_session: ({ imports }: World) => imports(),
 } as const satisfies Readonly<Record<string, (world: World) => Promise<readonly Named[]>>>;
 
 /** A copy of another site's may have the name of one of this site's own. */

@@ -14,8 +14,11 @@ export const said: { readonly [C in ReasonCode]: Code | ((reason: ReasonOf<C>) =
   point_missing: 'no_such_instance',
   already_exists: ({ what }) => taken[what] ?? 'name_exists',
   limit_reached: 'volume_failed',
-  wrong_state: ({ event, state }) =>
-    event === 'fail_over' && state === 'failed_over' ? 'already_failed_over' : 'session_failed',
+  wrong_state: ({ what, event, state }) => {
+    if (what === 'import_session') return 'import_failed';
+    const isTaken = event === 'fail_over' && state === 'failed_over';
+    return isTaken ? 'already_failed_over' : 'session_failed';
+  },
   operation_running: 'session_failed',
   not_holder: 'session_failed',
   stale_epoch: 'session_failed',
@@ -55,6 +58,8 @@ const usedBy: { readonly [S in Subject]?: Code } = {
   protection_policy: 'policy_failed',
   replication_rule: 'policy_failed',
   peer: 'remote_system_failed',
+  import_source: 'remote_system_failed',
+  import_session: 'import_failed',
 };
 
 export function wordsFor(reason: Reason): Code {

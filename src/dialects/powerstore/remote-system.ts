@@ -1,14 +1,22 @@
-/** Remote systems: the sites that this one is paired with. */
+/** Remote systems: the sites that this one is paired with, and those that volumes come in from. */
+import type { SourceView } from '../../app/import-views.ts';
+import type { PeerView } from '../../app/views.ts';
 import type { SiteId } from '../../domain/ids.ts';
+import { refuse } from '../../domain/refusal.ts';
 import type { LinkState } from '../../domain/site.ts';
-import { globalIdOf } from './ids.ts';
+import { PowerStoreError } from './errors.ts';
+import { globalIdOf, nameIn } from './ids.ts';
+import { IMPORT_CAPABILITIES, RemoteSystem, sayEndpoint, sourceIn } from './import-source.ts';
 import { asToken, dataConnectionState } from './l10n.ts';
 import { needId } from './references.ts';
 import { resourceType } from './resource-types.ts';
 import { operation } from './routes.ts';
-import type { Resource } from './routes.ts';
+import type { Asked, Resource } from './routes.ts';
 import { Flag, body } from './schemas.ts';
 import { RELEASE } from './software-installed.ts';
+import { cataloguedGroups, cataloguedVolumes, discover } from './source-catalogue.ts';
+import type { CataloguedGroup, CataloguedVolume } from './source-catalogue.ts';
+import type { World } from './world.ts';
 
 /** The link to the other site in the vendor's words. */
 export const connectionStates: { readonly [S in LinkState['state']]: string } = {
@@ -57,57 +65,122 @@ const remoteSystemType = resourceType({
     data_network_latency: asToken,
     capabilities: asToken,
   },
-  links: { replication_rules: 'replication_rule', replication_sessions: 'replication_session' },
+  links: {
+    replication_rules: 'replication_rule',
+    replication_sessions: 'replication_session',
+    import_sessions: 'import_session',
+    import_universal_volumes: 'import_universal_volume',
+    import_universal_consistency_group: 'import_universal_consistency_group',
+  },
   none: [
-    'import_sessions',
     'snapshot_rules',
     'storage_container_destinations',
     'remote_snapshot_sessions',
     'remote_snapshots',
-    'import_universal_volumes',
-    'import_universal_consistency_group',
   ],
-  rows: async ({ peers, rules, sessions }) => {
-    const [allRules, allSessions] = [await rules(), await sessions()];
-    return (await peers()).map(({ id, name, host, port, link }) => ({
-      attributes: {
-        id,
-        name,
-        description: '',
-        serial_number: globalIdOf(id),
-        version: RELEASE,
-        management_address: host,
-        management_port: port,
-        type: 'PowerStore',
-        user_name: '',
-        state: link?.state === 'down' ? 'Management_Connection_Lost' : 'OK',
-        data_connection_type: 'TCP',
-        data_connection_state: connectionStates[link?.state ?? 'unknown'],
-        iscsi_addresses: [],
-        fc_target_wwns: [],
-        discovery_chap_mode: 'Disabled',
-        session_chap_mode: 'Disabled',
-        data_network_latency: 'Low',
-        data_connections: [],
-        capabilities: CAPABILITIES,
-        file_connection_address: null,
-        file_connection_state: null,
-        vnx_file_username: null,
-        appliance_details: [],
-      },
-      links: {
-        replication_rules: allRules.filter((r) => r.peerId === id).map((r) => r.id),
-        replication_sessions: allSessions.filter((s) => s.peerId === id).map((s) => s.id),
-      },
-    }));
+  rows: async (world) => {
+    const peers = await Promise.all((await world.peers()).map((peer) => sayPeer(world, peer)));
+    const sources = await Promise.all(
+      (await world.sources()).map((source) => saySource(world, source)),
+    );
+    return [...peers, ...sources];
+  },
+});
+
+/** What neither kind of system has here. */
+const without = {
+  description: '',
+  fc_target_wwns: [],
+  discovery_chap_mode: 'Disabled',
+  data_network_latency: 'Low',
+  data_connections: [],
+  file_connection_address: null,
+  file_connection_state: null,
+  vnx_file_username: null,
+  appliance_details: [],
+};
+
+async function sayPeer({ rules, sessions }: World, { id, name, host, port, link }: PeerView) {
+  return {
+    attributes: {
+      ...without,
+      id,
+      name,
+      serial_number: globalIdOf(id),
+      version: RELEASE,
+      management_address: host,
+      management_port: port,
+      type: 'PowerStore',
+      user_name: '',
+      state: link?.state === 'down' ? 'Management_Connection_Lost' : 'OK',
+      data_connection_type: 'TCP',
+      data_connection_state: connectionStates[link?.state ?? 'unknown'],
+      iscsi_addresses: [],
+      session_chap_mode: 'Disabled',
+      capabilities: CAPABILITIES,
+    },
+    links: {
+      replication_rules: (await rules()).filter((r) => r.peerId === id).map((r) => r.id),
+      replication_sessions: (await sessions()).filter((s) => s.peerId === id).map((s) => s.id),
+      import_sessions: [],
+      import_universal_volumes: [],
+      import_universal_consistency_group: [],
+    },
+  };
+}
+
+async function saySource(world: World, source: SourceView) {
+  const { id, name, reachable } = source;
+  const imports = (await world.imports()).filter(({ sourceId }) => sourceId === id);
+  const ofIt = (of: CataloguedVolume | CataloguedGroup): boolean => of.source.id === id;
+  return {
+    attributes: {
+      ...without,
+      ...sayEndpoint(source),
+      id,
+      name,
+      serial_number: null,
+      version: null,
+      type: 'Universal',
+      state: reachable ? 'OK' : 'Management_Connection_Lost',
+      data_connection_state: connectionStates[reachable ? 'up' : 'down'],
+      capabilities: IMPORT_CAPABILITIES,
+    },
+    links: {
+      replication_rules: [],
+      replication_sessions: [],
+      import_sessions: imports.map((session) => session.id),
+      import_universal_volumes: (await cataloguedVolumes(world)).filter(ofIt).map((v) => v.id),
+      import_universal_consistency_group: (await cataloguedGroups(world))
+        .filter(ofIt)
+        .map((g) => g.id),
+    },
+  };
+}
+
+const create = operation({
+  needs: 'administer',
+  schema: RemoteSystem,
+  run: async ({ app }, wanted) => {
+    if (wanted.type === 'PowerStore') {
+      const what = 'a remote system of type PowerStore';
+      const why =
+        'pair the two by `baton peer invite` at the one and `baton peer join` at the other';
+      refuse({ code: 'unsupported', what, why });
+    }
+    const { id } = await app.addSource(sourceIn(wanted));
+    return { answer: { id } };
   },
 });
 
 const remove = operation({
   needs: 'administer',
   schema: body({}),
-  run: async ({ app, world, reference }) => {
-    await app.removePeer({ peerId: await needId<SiteId>(world, 'remote_system', reference) });
+  run: async (asked) => {
+    const { app } = asked;
+    const source = await sourceNamed(asked);
+    if (source !== undefined) await app.removeSource({ sourceId: source.id });
+    else await app.removePeer({ peerId: await peerNamed(asked) });
     return {};
   },
 });
@@ -115,10 +188,52 @@ const remove = operation({
 const verify = operation({
   needs: 'storage',
   schema: body({ update_transport: Flag }),
-  run: async ({ world, reference }) => {
-    await needId<SiteId>(world, 'remote_system', reference);
+  run: async (asked) => {
+    const { app } = asked;
+    const source = await sourceNamed(asked);
+    if (source === undefined) {
+      await app.testPeer({ peerId: await peerNamed(asked) });
+      return {};
+    }
+    const { trouble } = await app.checkSource({ sourceId: source.id });
+    if (trouble !== undefined) {
+      throw new PowerStoreError('remote_system_failed', `${trouble}.`, source.id);
+    }
     return {};
   },
 });
 
-export const remoteSystem: Resource = { type: remoteSystemType, remove, actions: { verify } };
+const discoverVolumes = operation({
+  needs: 'storage',
+  schema: body({}),
+  run: async (asked) => {
+    const source = await sourceNamed(asked);
+    if (source === undefined) {
+      await peerNamed(asked);
+      const what = 'discovering the volumes of a paired system';
+      refuse({ code: 'unsupported', what, why: 'they come by replication, not by an import' });
+    }
+    await discover(asked.app, source);
+    return {};
+  },
+});
+
+/** Undefined where the path names no source. */
+async function sourceNamed({ world, reference }: Asked): Promise<SourceView | undefined> {
+  const name = nameIn(reference);
+  const isIt = (one: SourceView): boolean =>
+    name === undefined ? one.id === reference.toLowerCase() : one.name === name;
+  return (await world.sources()).find(isIt);
+}
+
+/** @throws PowerStoreError 404 */
+function peerNamed({ world, reference }: Asked): Promise<SiteId> {
+  return needId<SiteId>(world, 'remote_system', reference);
+}
+
+export const remoteSystem: Resource = {
+  type: remoteSystemType,
+  create,
+  remove,
+  actions: { verify, discover: discoverVolumes },
+};

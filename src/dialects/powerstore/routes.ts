@@ -51,6 +51,8 @@ export interface Outcome {
   readonly startedJobId?: SagaId;
   /** What the answer holds; a 204 without. */
   readonly answer?: Json;
+  /** Looks, once the job has ended, whether it came to what was asked. @throws if not */
+  readonly check?: () => Promise<void>;
 }
 
 /** A change, and who may ask for it. */
@@ -164,13 +166,13 @@ function mountChanges(
       handler: async (request, reply) => {
         const isAsync = readIsAsync(request.url);
         const asked = askedBy(request, app);
-        const { jobId, startedJobId, answer } = await run(asked, bodyOf(request.body));
+        const { jobId, startedJobId, answer, check } = await run(asked, bodyOf(request.body));
         if (isAsync) {
           const { reference: id, by } = asked;
           const done = { type: type.name, action, id, by };
           return reply.code(202).send({ id: jobId ?? startedJobId ?? noteDone(done) });
         }
-        if (jobId !== undefined) await waitFor(app, jobId);
+        if (jobId !== undefined) await waitFor(app, jobId, check);
         return answer === undefined ? reply.code(204).send() : reply.code(status).send(answer);
       },
     });
@@ -201,7 +203,11 @@ function askedBy(request: FastifyRequest, app: App): Asked {
  *
  * @throws PowerStoreError, Failure when it was undone: everything was put back
  */
-async function waitFor(app: App, jobId: SagaId): Promise<void> {
+async function waitFor(
+  app: App,
+  jobId: SagaId,
+  check: Outcome['check'] = undefined,
+): Promise<void> {
   const enough = new AbortController();
   const passed = passes(ANSWER_LIMIT_MS, undefined, { signal: enough.signal, ref: false });
   const ended = app.endOfJob(jobId);
@@ -210,7 +216,9 @@ async function waitFor(app: App, jobId: SagaId): Promise<void> {
   // Who stopped waiting does not hear of what becomes of it.
   ended.catch(() => undefined);
   const job = await app.showJob(jobId);
-  if (!hasEnded(job) || job.state === 'done') return;
+  if (!hasEnded(job)) return;
+  await check?.();
+  if (job.state === 'done') return;
   const { reason, message = 'the job was undone' } = job.outcome ?? {};
   if (reason !== undefined) throw asError({ reason, message });
   throw new Failure(message);

@@ -3,6 +3,9 @@ import { Type } from 'typebox';
 import type { TProperties } from 'typebox';
 import type { Instant } from '../../domain/ids.ts';
 
+/** Under this name the remarks of this dialect's clients are kept. */
+export const DIALECT = 'powerstore';
+
 /** A value as it goes over the wire. */
 export type Json =
   | string
@@ -26,6 +29,11 @@ export const References = Type.Array(Reference, { maxItems: 1000 });
 
 /** What a client may clear by an empty text or by `null`. */
 export const Clearable = Type.Union([Type.String({ maxLength: 256 }), Type.Null()]);
+
+/** Whole seconds or a fraction, with `Z` or an offset. */
+export const Timestamp = Type.String({
+  pattern: String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$`,
+});
 
 export const Flag = Type.Optional(Type.Boolean());
 

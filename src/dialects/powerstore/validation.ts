@@ -6,7 +6,7 @@ import { PowerStoreError } from './errors.ts';
 
 const MAX_SEEN_LENGTH = 80;
 /** What must not be repeated in an answer or a log. */
-const SECRETS = new Set(['password', 'remote_password']);
+const SECRETS = new Set(['password', 'remote_password', 'import_chap_info']);
 
 /**
  * The body, checked. A property that is `null` counts as absent unless its schema takes `null`:

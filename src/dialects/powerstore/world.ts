@@ -15,6 +15,8 @@ export function worldOf(app: App, address: string) {
     policies: once(() => app.listPolicies()),
     rules: once(() => app.listRules()),
     peers: once(() => app.listPeers()),
+    sources: once(() => app.listSources()),
+    imports: once(() => app.listImports()),
     /** At this site. */
     forks: once(async () => {
       const { id } = await app.showSite();
