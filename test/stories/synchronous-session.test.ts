@@ -6,13 +6,9 @@ import type { DataConditionState } from '../../src/domain/data-condition.ts';
 
 import type { GroupId, SagaId, VolumeId } from '../../src/domain/ids.ts';
 import { Refusal } from '../../src/domain/refusal.ts';
-import { FirstWords } from '../../src/reconcilers/first-words.ts';
-import { linkWatch } from '../../src/reconcilers/link-watch.ts';
-import { mirrorWatch } from '../../src/reconcilers/mirror-watch.ts';
-import { scheduler } from '../../src/reconcilers/scheduler.ts';
-import { supervisor } from '../../src/reconcilers/supervisor.ts';
 import { memoryPair } from '../support/memory-site.ts';
 import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
+import { lookAfter } from '../support/memory-watches.ts';
 import type { ModeSettings } from '../../src/app/session-mode.ts';
 import type { SessionView } from '../../src/app/views.ts';
 
@@ -39,20 +35,6 @@ async function orders(t: TestContext, settings: ModeSettings = { mode: 'sync' })
   const wanted = { groupId, peerId: lyon.id, rpoSeconds: 3600, ...settings };
   await done(paris, (await paris.app.protectGroup(wanted)).jobId);
   return { ...pair, groupId, volumeId };
-}
-
-function lookAfter(t: TestContext, { ports }: MemorySite): void {
-  const firstWords = new FirstWords();
-  const watch = supervisor(ports, firstWords);
-  const mirrors = mirrorWatch(ports, undefined);
-  const links = linkWatch(ports, {
-    dataPlanes: async (id) => ({ ...(await watch.dataPlanes(id)), level: mirrors.level(id) }),
-    linkCut: undefined,
-    firstWords,
-    onAnswer: (peerId, answer) => mirrors.hear(peerId, answer),
-  });
-  const loops = [watch, mirrors, links, scheduler(ports)];
-  t.after(() => Promise.all(loops.map((loop) => loop.stop())));
 }
 
 async function done(site: MemorySite, jobId: SagaId): Promise<void> {

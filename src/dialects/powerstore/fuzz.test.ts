@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { lookAfter } from '../../../test/support/memory-watches.ts';
 import { PASSWORD } from '../../../test/support/native-api.ts';
 import { basic, powerstorePair } from '../../../test/support/powerstore-api.ts';
 import type { PowerStoreApi } from '../../../test/support/powerstore-api.ts';
@@ -9,8 +10,41 @@ import { createUser } from '../../app/sign-in.ts';
 const REQUESTS = Number(process.env['BATON_FUZZ_REQUESTS'] ?? 2000);
 const MIB = 1024 * 1024;
 
-/** What there is to ask for: method, type, action and the properties that make it complete. */
-const routes: readonly (readonly [string, string, (string | undefined)?, ...string[]])[] = [
+/** Method, type, action and the properties that make a request complete. */
+type Route = readonly [string, string, (string | undefined)?, ...string[]];
+
+const importRoutes: readonly Route[] = [
+  ['POST', 'remote_system', '', 'name', 'type', 'data_connection_type', 'management_address'],
+  ['POST', 'remote_system', 'discover'],
+  ['PATCH', 'import_universal_volume', undefined, 'name'],
+  [
+    'POST',
+    'import_universal_consistency_group',
+    '',
+    'name',
+    'remote_system_id',
+    'import_universal_volume_ids',
+  ],
+  ['DELETE', 'import_universal_consistency_group'],
+  ['POST', 'import_session', '', 'name', 'remote_system_id', 'source_resource_id'],
+  ['POST', 'import_session', '', 'name', 'remote_system_id', 'source_resource_id', 'type'],
+  ['PATCH', 'import_session', undefined, 'scheduled_timestamp'],
+  ['DELETE', 'import_session'],
+  ['POST', 'import_session', 'cancel', 'force'],
+  ...['cutover', 'cleanup', 'pause', 'resume', 'enable_destination_volume', 'start_copy'].map(
+    (action): Route => ['POST', 'import_session', action],
+  ),
+  ...['add_members', 'remove_members'].map((action): Route => [
+    'POST',
+    'import_universal_consistency_group',
+    action,
+    'import_universal_volume_ids',
+  ]),
+];
+
+/** What there is to ask for. */
+const routes: readonly Route[] = [
+  ...importRoutes,
   ['POST', 'volume', '', 'name', 'size'],
   ['POST', 'volume', '', 'name', 'size', 'volume_group_id'],
   ['PATCH', 'volume', undefined, 'size'],
@@ -46,9 +80,35 @@ const routes: readonly (readonly [string, string, (string | undefined)?, ...stri
   ['POST', 'remote_system', 'verify'],
   ['POST', 'metrics', '', 'entity', 'entity_id'],
   ['POST', 'metrics', 'generate', 'entity', 'entity_id'],
-  ['POST', 'import_session', 'cutover'],
+  ['POST', 'remote_system', '', 'name', 'type', 'data_connection_type', 'management_address'],
+  ['POST', 'remote_system', 'discover'],
+  ['DELETE', 'remote_system'],
+  ['PATCH', 'import_universal_volume', undefined, 'name'],
+  [
+    ...['POST', 'import_universal_consistency_group', '', 'name'],
+    ...['remote_system_id', 'import_universal_volume_ids'],
+  ] as [string, string, string, ...string[]],
+  ...['add_members', 'remove_members'].map(
+    (action) =>
+      [
+        ...['POST', 'import_universal_consistency_group', action],
+        'import_universal_volume_ids',
+      ] as [string, string, string, string],
+  ),
+  ['DELETE', 'import_universal_consistency_group'],
+  ['POST', 'import_session', '', 'name', 'remote_system_id', 'source_resource_id'],
+  ['POST', 'import_session', '', 'name', 'remote_system_id', 'source_resource_id', 'type'],
+  ['PATCH', 'import_session', undefined, 'scheduled_timestamp'],
+  ['DELETE', 'import_session'],
+  ['POST', 'import_session', 'cancel', 'force'],
+  ...['cutover', 'cleanup', 'pause', 'resume', 'enable_destination_volume', 'start_copy'].map(
+    (action) => ['POST', 'import_session', action] as [string, string, string],
+  ),
   ['POST', 'nothing', 'explode'],
   ...['volume', 'volume_group', 'replication_session', 'policy', 'replication_rule', 'job'].flatMap(
+    (type) => [['GET', type] as const, ['GET', type, ''] as const],
+  ),
+  ...['import_session', 'import_universal_volume', 'import_universal_consistency_group'].flatMap(
     (type) => [['GET', type] as const, ['GET', type, ''] as const],
   ),
   ...[
@@ -105,7 +165,16 @@ const properties: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   use_test_copy: flag,
   failover_snapshot_id: referenceTo('point'),
   rpo: fc.constantFrom('Five_Minutes', 'One_Day', 'Zero', 'Never', 5),
-  remote_system_id: referenceTo('remote_system'),
+  remote_system_id: fc.oneof(referenceTo('remote_system'), referenceTo('import_source')),
+  type: fc.constantFrom('Universal', 'Agentless', 'Non_Disruptive', 'PowerStore', 'Unity', 5),
+  data_connection_type: fc.constantFrom('TCP', 'iSCSI', 'FC', ''),
+  management_address: fc.constantFrom('old-array', 'nowhere', '', ' '),
+  source_resource_id: fc.oneof(
+    referenceTo('import_universal_volume'),
+    referenceTo('import_universal_consistency_group'),
+  ),
+  import_universal_volume_ids: referencesTo('import_universal_volume'),
+  scheduled_timestamp: fc.constantFrom('2030-01-01T00:00:00Z', '2030-99-01T00:00:00Z', '', null),
   alert_threshold: fc.integer({ min: -2, max: 1500 }),
   replication_rule_ids: referencesTo('replication_rule'),
   add_replication_rule_ids: referencesTo('replication_rule'),
@@ -190,12 +259,28 @@ function pathOf(type: string, action: string | undefined): fc.Arbitrary<readonly
   return referenceTo(type).map((id) => [type, id, ...(action === undefined ? [] : [action])]);
 }
 
+/** What chance seldom asks for: the request, and the status that it always has. */
+const certain: readonly (readonly [string, string, object | undefined, number])[] = [
+  ['POST', 'volume?is_async=true', { name: 'soon', size: MIB }, 202],
+  ['POST', 'import_session', { ...importOf('disk1'), name: 'first' }, 201],
+  ['POST', 'import_session?is_async=true', { ...importOf('disk2'), name: 'second' }, 202],
+  ['POST', 'import_session/name:nobody/cutover', undefined, 404],
+  ['GET', 'volume?offset=1000', undefined, 416],
+  ['GET', 'volume?limit=-1', undefined, 416],
+];
+
+function importOf(volume: string): object {
+  return { remote_system_id: 'name:old', source_resource_id: `name:${volume}` };
+}
+
 function encoded(text: string): string {
   return encodeURIComponent(text.toWellFormed());
 }
 
 test(`${REQUESTS} requests of any kind are answered in the vendor's shape, none with a 5xx`, async (t) => {
   const { here, there, paris, lyon } = await powerstorePair(t);
+  // Requests that wait for the other site to hear of something wait for no more than that.
+  for (const site of [paris, lyon]) lookAfter(t, site);
   await here.made('replication_rule', {
     name: 'five',
     rpo: 'Five_Minutes',
@@ -207,13 +292,24 @@ test(`${REQUESTS} requests of any kind are answered in the vendor's shape, none 
   await here.made('volume', { name: 'alone', size: MIB });
   await here.made('host', { name: 'app1', os_type: 'Linux' });
   await here.call('PATCH', 'volume_group/name:orders', { protection_policy_id: 'name:gold' });
+  for (const disk of ['disk1', 'disk2', 'disk3']) paris.source.addVolume(disk, MIB, [[1, 1]]);
+  const old = { type: 'Universal', data_connection_type: 'TCP', management_address: 'old-array' };
+  await here.made('remote_system', { ...old, name: 'old' });
+  await here.call('POST', 'remote_system/name:old/discover');
   await createUser(paris.ports, { name: 'fuzz', password: PASSWORD, role: 'administrator' });
   await createUser(lyon.ports, { name: 'fuzz', password: PASSWORD, role: 'administrator' });
   const credentials = basic('fuzz', PASSWORD);
 
+  const statuses = new Map<number, number>();
+  const note = (status: number): void => void statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  for (const [method, path, body, status] of certain) {
+    const answer = await here.call(method, path, body);
+    assert.equal(answer.status, status, `${method} ${path}: ${answer.sentence ?? ''}`);
+    note(status);
+  }
+
   const seed = Number(process.env['BATON_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
   const random = fc.sample(fc.nat(), { numRuns: REQUESTS, seed });
-  const statuses = new Map<number, number>();
   let known: Known = {};
   for (const [index, one] of fc.sample(requests, { numRuns: REQUESTS, seed }).entries()) {
     const draw = random[index] ?? 0;
@@ -233,7 +329,7 @@ test(`${REQUESTS} requests of any kind are answered in the vendor's shape, none 
       ...(payload !== undefined && { payload }),
     });
     const { statusCode } = answer;
-    statuses.set(statusCode, (statuses.get(statusCode) ?? 0) + 1);
+    note(statusCode);
     const what = `BATON_FUZZ_SEED=${seed}: ${one.method} ${path} ${payload ?? ''}`;
     assert.ok(statusCode < 500, `${what}: ${statusCode} ${answer.body}`);
     if (statusCode < 400) continue;
@@ -248,14 +344,14 @@ test(`${REQUESTS} requests of any kind are answered in the vendor's shape, none 
       [],
     );
   }
-  for (const status of [200, 201, 204, 400, 404, 405, 422]) {
+  for (const status of [200, 201, 202, 204, 400, 404, 405, 416, 422]) {
     assert.ok(statuses.has(status), `no ${status}: ${JSON.stringify([...statuses])}`);
   }
 });
 
 type Known = Readonly<Record<string, readonly string[]>>;
 
-async function idsAt({ site: { app } }: PowerStoreApi): Promise<Known> {
+async function idsAt({ site: { app }, call }: PowerStoreApi): Promise<Known> {
   const ids = (rows: readonly { readonly id: string }[]): readonly string[] =>
     rows.map(({ id }) => id);
   return {
@@ -264,8 +360,18 @@ async function idsAt({ site: { app } }: PowerStoreApi): Promise<Known> {
     replication_session: ids(await app.listSessions()),
     policy: ids(await app.listPolicies()),
     replication_rule: ids(await app.listRules()),
+    ...Object.fromEntries(
+      await Promise.all(
+        ['import_universal_volume', 'import_universal_consistency_group'].map(async (type) => {
+          const { rows } = await call('GET', type);
+          return [type, rows.map(({ id }) => String(id))] as const;
+        }),
+      ),
+    ),
     host: ids(await app.listHosts()),
-    remote_system: ids(await app.listPeers()),
+    remote_system: ids([...(await app.listPeers()), ...(await app.listSources())]),
+    import_source: ids(await app.listSources()),
+    import_session: ids(await app.listImports()),
     point: ids(await app.listAllPoints()),
     job: ids(await app.listJobs({})),
     cluster: ['0'],
