@@ -203,11 +203,7 @@ function askedBy(request: FastifyRequest, app: App): Asked {
  *
  * @throws PowerStoreError, Failure when it was undone: everything was put back
  */
-async function waitFor(
-  app: App,
-  jobId: SagaId,
-  check: Outcome['check'] = undefined,
-): Promise<void> {
+async function waitFor(app: App, jobId: SagaId, check?: Outcome['check']): Promise<void> {
   const enough = new AbortController();
   const passed = passes(ANSWER_LIMIT_MS, undefined, { signal: enough.signal, ref: false });
   const ended = app.endOfJob(jobId);
