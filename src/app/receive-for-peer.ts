@@ -36,7 +36,8 @@ import { refuseWhileTested } from './failover-test.ts';
  * Makes or renews this site's copy of a peer's group.
  *
  * @throws Refusal `already_exists` when other things have its names here; `stale_epoch`;
- *   `already_protected` when it is replicated here from elsewhere
+ *   `already_protected` when it is replicated here from elsewhere; `wrong_state` when it is of a
+ *   session that its source has ended
  */
 export function acceptOffer(
   { store, clock, here }: Pick<AppPorts, 'store' | 'clock' | 'here'>,
@@ -159,7 +160,7 @@ export async function endSession(
   { store, engine, here }: Pick<AppPorts, 'store' | 'engine' | 'here'>,
   { groupId, sessionId, epoch, discardCopy }: EndSession,
 ): Promise<void> {
-  const isKnown = await store.read(async (tx) => {
+  const isKnown = await store.transaction(async (tx) => {
     const group = await tx.groups.get(groupId);
     if (group === undefined) return false;
     // A late word about an earlier session says nothing about the one that runs now.
@@ -170,6 +171,8 @@ export async function endSession(
     // It was taken by this site: its session is no longer the other's to end.
     if (holder === here) refuse({ code: 'not_holder', groupId, holder, epoch });
     await refuseOwnOperation(tx, group);
+    // First the word, then the deed: from now on no failover counts on the standby.
+    if (session !== undefined) await tx.sessions.change(session.id, surpassed);
     return true;
   });
   if (!isKnown) return;
@@ -180,6 +183,7 @@ export async function endSession(
     requireEpoch(groupId, group.ownership, epoch);
     await refuseOwnOperation(tx, group);
     await tx.sessions.remove(sessionId);
+    await tx.groups.change(groupId, (g) => ({ ...g, endedSession: sessionId }));
     await assign(tx, groupId, undefined);
     // What was opened beside it still shows it.
     if ((await tx.copies.where({ groupId })).length > 0) return false;
@@ -322,6 +326,7 @@ async function keepSession(
   }
   const session = isEnded ? undefined : known;
   if (session === undefined) {
+    refuseEnded(await tx.groups.need(groupId), id);
     return tx.sessions.insert({
       id,
       groupId,
@@ -347,6 +352,19 @@ async function keepSession(
   const woken = session.state === 'failed_over' ? advance(session, 'reprotect', now) : session;
   const kept = keptSynchrony(session.sync, sync, now);
   return tx.sessions.change(session.id, () => ({ ...woken, ...settings, sync: kept }));
+}
+
+/** What was sent before its source ended it, and arrives after that. */
+function refuseEnded({ endedSession }: Group, id: ReplicationSession['id']): void {
+  if (endedSession !== id) return;
+  refuse({
+    code: 'wrong_state',
+    what: 'replication_session',
+    id,
+    state: 'ended by its source',
+    event: 'receive',
+    allowedIn: ['another session has begun'],
+  });
 }
 
 /** A standby that is the newest that there is here outlives that the source no longer wants it. */

@@ -5,6 +5,7 @@ import type {
   PointId,
   PolicyId,
   SagaId,
+  SessionId,
   SiteId,
   VolumeId,
 } from './ids.ts';
@@ -40,6 +41,8 @@ export interface Group {
   /** What protects it; absent: nothing, or a session of its own that no policy stands behind. */
   readonly policyId: PolicyId | undefined;
   readonly createdAt: Instant;
+  /** At a destination: the session that its source ended last. A late word of it begins nothing. */
+  readonly endedSession?: SessionId | undefined;
   /** Somebody took its volumes offline here: no host may attach, although this site holds it. */
   readonly offline?: boolean | undefined;
   readonly remarks?: Remarks | undefined;

@@ -13,7 +13,7 @@ import { openWindow } from '../domain/failover-window.ts';
 import type { FilledStandby } from '../domain/failover-basis.ts';
 import type { ForkId, GroupId, PointId, SessionId } from '../domain/ids.ts';
 import { newest } from '../domain/recovery-point.ts';
-import { refuse } from '../domain/refusal.ts';
+import { Refusal, refuse } from '../domain/refusal.ts';
 import { seize } from '../domain/ownership.ts';
 import { afterFailover, afterUndoneFailover } from '../domain/replication-session.ts';
 import { adopt, recordAdopted } from './adopt.ts';
@@ -22,6 +22,7 @@ import type { Transaction } from '../ports/store.ts';
 import { newFork } from './forks.ts';
 import { dropPointsAfter } from './points.ts';
 import { saga } from './saga.ts';
+import type { SagaPorts } from './saga.ts';
 import { openGroup, unlockGroup } from './operation.ts';
 
 export interface Failover {
@@ -66,13 +67,11 @@ export const failover = saga<Failover>('failover')
       standsOn: pointId,
     }));
   })
-  .step('keep-standby', {
-    do: async ({ engine }, { groupId, standby }) => {
-      if (standby) await engine.keepStandby(groupId, standby.mirrorId, standby.pointId);
-    },
-  })
-  .commit('record-standby', async (tx, { groupId, standby }) => {
-    if (standby) await insertStandby(tx, groupId, standby);
+  .step('keep-standby', { do: keepStandby })
+  .commit('record-standby', async (tx, { groupId, standby }, { 'keep-standby': kept }) => {
+    if (standby === undefined || kept.keptAs === undefined) return;
+    await insertStandby(tx, groupId, { ...standby, pointId: kept.keptAs });
+    await tx.groups.change(groupId, (g) => ({ ...g, standsOn: kept.standsOn }));
   })
   .step('keep-copy', {
     do: async ({ engine }, { groupId, adopts }) => {
@@ -81,17 +80,21 @@ export const failover = saga<Failover>('failover')
     },
   })
   .step('go-back', {
-    do: async (ports, { groupId, pointId, forkId, adopts }) => {
+    do: async (ports, { groupId, forkId, adopts }, { 'keep-standby': { standsOn } }) => {
       if (adopts !== undefined) return adopt(ports, groupId, adopts, forkId);
-      const aside = await ports.engine.demote(groupId, pointId, forkId);
+      const aside = await ports.engine.demote(groupId, standsOn, forkId);
       return { aside, points: [], volumes: [] };
     },
   })
-  .commit('record-fork', async (tx, f, { 'go-back': wentBack }, { here, now }) => {
-    const { groupId, pointId, forkId, adopts } = f;
+  .commit('record-fork', async (tx, f, done, { here, now }) => {
+    const { groupId, forkId, adopts } = f;
+    const {
+      'go-back': wentBack,
+      'keep-standby': { standsOn },
+    } = done;
     const { aside } = wentBack;
-    if (adopts === undefined) await dropPointsAfter(tx, groupId, pointId);
-    else await recordAdopted(tx, groupId, pointId, adopts, wentBack);
+    if (adopts === undefined) await dropPointsAfter(tx, groupId, standsOn);
+    else await recordAdopted(tx, groupId, standsOn, adopts, wentBack);
     if (aside === undefined) return;
     const { name } = await tx.groups.need(groupId);
     const origin = 'failover';
@@ -102,6 +105,28 @@ export const failover = saga<Failover>('failover')
     await unlockGroup(tx, groupId, sagaId);
     await tx.sessions.change(sessionId, (s) => afterFailover(s, 'source', now));
   });
+
+/**
+ * @returns what the standby is called as a point, and the point that the failover stands on, which
+ *   may be that one. A handover that did not get there may have made it a point before, and not
+ *   recorded that: it keeps that name, by which the other site knows it.
+ */
+async function keepStandby(
+  { engine, store }: Pick<SagaPorts, 'engine' | 'store'>,
+  { groupId, pointId, standby }: Failover,
+): Promise<{ readonly keptAs: PointId | undefined; readonly standsOn: PointId }> {
+  if (standby === undefined) return { keptAs: undefined, standsOn: pointId };
+  try {
+    await engine.keepStandby(groupId, standby.mirrorId, standby.pointId);
+    return { keptAs: standby.pointId, standsOn: pointId };
+  } catch (error) {
+    const isGone = error instanceof Refusal && error.reason.code === 'point_missing';
+    const kept = isGone ? (await engine.points(groupId)).at(-1) : undefined;
+    const isRecorded = kept && (await store.read((tx) => tx.points.get(kept)));
+    if (kept === undefined || isRecorded !== undefined) throw error;
+    return { keptAs: kept, standsOn: pointId === standby.pointId ? kept : pointId };
+  }
+}
 
 /** Nobody else has it: the site that filled it may have written more since. */
 async function insertStandby(

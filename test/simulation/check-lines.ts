@@ -1,6 +1,7 @@
 /** Who may write, and that what was acknowledged is kept (design, section 3: 1, 2, 3, 6). */
 import type { Group } from '../../src/domain/group.ts';
 import type { MemoryGroup } from '../support/memory-group.ts';
+import { fillingStandby } from './check-mirrors.ts';
 import type { Mirror } from './mirror.ts';
 import type { SimulatedSite } from './site.ts';
 import { Violation } from './story.ts';
@@ -15,10 +16,11 @@ export interface Observed {
 /** A site's row of a group has become another: epochs grow, and lines begin where they may. */
 export function checkChange(
   truth: Truth,
-  { site }: Observed,
+  observed: Observed,
   before: Group | undefined,
   after: Group,
 ): void {
+  const { site } = observed;
   const { id, ownership, standsOn } = after;
   const { holder, epoch, forced } = ownership;
   const was = before?.ownership;
@@ -33,12 +35,18 @@ export function checkChange(
   }
   if (holder !== site.id) return;
   const known = truth.line(id, epoch);
-  if (known !== undefined) return checkGoingBack(truth, known, before, after);
+  if (known !== undefined) {
+    const sealed = standsOn && truth.sealed.get(standsOn);
+    if (known.waitsFor !== undefined && sealed !== undefined) truth.beginOn(known, sealed);
+    return checkGoingBack(truth, known, before, after);
+  }
   if (was !== undefined && epoch !== was.epoch + 1) {
     throw new Violation(`epochs grow by one: ${at} took ${epoch} after ${was.epoch}`);
   }
-  const began = epoch === 1 ? new Map<never, never>() : beginning(truth, after, at);
-  truth.begin({ groupId: id, epoch, holder, forced, began });
+  const filling = forced ? fillingStandby(truth, observed, id, standsOn) : undefined;
+  const began =
+    epoch === 1 ? new Map<never, never>() : (filling?.tags ?? beginning(truth, after, at));
+  truth.begin({ groupId: id, epoch, holder, forced, began, waitsFor: filling?.pointId });
   if (epoch > 1 && standsOn === undefined)
     throw new Violation(`${at} took epoch ${epoch} to stand on nothing`);
 }
@@ -119,7 +127,7 @@ export function checkNothingDiscarded(truth: Truth, observed: readonly Observed[
     if (truth.discarded.has(groupId)) continue;
     const mayMiss = (volumeId: Parameters<Truth['hasLeft']>[1]): boolean =>
       truth.hasLeft(groupId, volumeId);
-    const ends = truth.linesOf(groupId).filter((line) => !line.wasGiven);
+    const ends = truth.linesOf(groupId).filter((line) => !line.wasGiven && !line.waitsFor);
     const abandoned = truth.abandoned.get(groupId) ?? [];
     if (ends.length < 2 && abandoned.length === 0) continue;
     const kept = observed.flatMap(({ site }) => contentsOf(site.engine.held(groupId)));

@@ -128,6 +128,8 @@ export function notReplicating(
       words.push(is);
     else if (!['ok', 'synchronizing'].includes(session.state)) words.push(is);
     else if (holds && !hasCycledSince(groupId, at, sinceMs)) words.push(`${is}: no cycle since`);
+    else if (session.sync !== undefined && session.sync.condition.state !== 'in_sync')
+      words.push(`${is}: ${session.sync.condition.state}, ${session.sync.condition.why}`);
   }
   return words;
 }

@@ -41,7 +41,7 @@ const questions: readonly (readonly [weight: number, words: string, ask: Ask])[]
   [1,  'clone',                clone],
   [1,  'discard a copy',       discardCopy],
   [1,  'acknowledge',          (app, { group }) => app.acknowledgeFailover({ groupId: group.id })],
-  [1,  'change the session',   changeSession],
+  [3,  'change the session',   changeSession],
   [2,  'resize',               resize],
   [1.5,'add a member',         addMember],
   [1,  'remove a member',      removeMember],
@@ -105,7 +105,9 @@ async function protect(
   if (peer === undefined) return undefined;
   const retainedPoints = random.between(1, 3);
   const rpoSeconds = random.between(5, 15);
-  return app.protectGroup({ groupId: group.id, peerId: peer.site.id, rpoSeconds, retainedPoints });
+  const mode = random.pick(['sync', 'async'] as const);
+  const request = { groupId: group.id, peerId: peer.site.id, rpoSeconds, retainedPoints, mode };
+  return app.protectGroup(request);
 }
 
 /** Sometimes asks twice: the second answer is the first one's job while that runs. */
@@ -190,7 +192,8 @@ async function changeSession(
   { random }: OperatorWorld,
 ): Promise<unknown> {
   const retainedPoints = random.between(1, 4);
-  return session && app.changeSession({ sessionId: session.id, retainedPoints });
+  const mode = random.pick(['sync', 'async', undefined] as const);
+  return session && app.changeSession({ sessionId: session.id, retainedPoints, mode });
 }
 
 async function resize(app: App, { group }: Question, { random }: OperatorWorld): Promise<unknown> {

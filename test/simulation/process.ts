@@ -33,6 +33,10 @@ export function storeOf(store: Store, { life, scheduler, random }: ProcessOption
 export interface EngineWatch {
   readonly onCall: (name: string) => void;
   readonly onSeal: (groupId: GroupId, pointId: PointId) => void;
+  /** A look at the group's mirror begins. */
+  readonly onLook: (groupId: GroupId) => void;
+  /** A standby has become this point. */
+  readonly onKeep: (groupId: GroupId, pointId: PointId) => void;
   readonly onMove: (volumeId: VolumeId, from: GroupId, to: GroupId) => void;
 }
 
@@ -117,10 +121,16 @@ export function engineOf(
       locked(request.groupId, 'openStandby', () => engine.openStandby(request)),
     dropStandby: (id) => locked(id, 'dropStandby', () => engine.dropStandby(id)),
     keepStandby: (id, mirrorId, pointId) =>
-      locked(id, 'keepStandby', () => engine.keepStandby(id, mirrorId, pointId)),
+      locked(id, 'keepStandby', async () => {
+        await engine.keepStandby(id, mirrorId, pointId);
+        watch.onKeep(id, pointId);
+      }),
     startMirror: (request) =>
       locked(request.groupId, 'startMirror', () => engine.startMirror(request)),
-    inspectMirror: (id) => carryOut('inspectMirror', () => engine.inspectMirror(id)),
+    inspectMirror: (id) => {
+      watch.onLook(id);
+      return carryOut('inspectMirror', () => engine.inspectMirror(id));
+    },
     finishMirror: (id, mirrorId) =>
       locked(id, 'finishMirror', () => engine.finishMirror(id, mirrorId)),
     stopMirror: (id) => locked(id, 'stopMirror', () => engine.stopMirror(id)),

@@ -3,7 +3,7 @@ import { createApp } from '../../src/app/app.ts';
 import type { App } from '../../src/app/app.ts';
 import type { AppPorts } from '../../src/app/app-ports.ts';
 import { AttachedHosts } from '../../src/app/attached-hosts.ts';
-import type { SiteId } from '../../src/domain/ids.ts';
+import type { Instant, SiteId } from '../../src/domain/ids.ts';
 import { Failure, Refusal } from '../../src/domain/refusal.ts';
 import { LinkFailure } from '../../src/ports/engine.ts';
 import type { Clock } from '../../src/ports/clock.ts';
@@ -48,6 +48,8 @@ export interface SiteOptions {
   readonly onBug: (error: unknown, line: LogLine) => void;
   readonly onSeal: EngineWatch['onSeal'];
   readonly onMove: EngineWatch['onMove'];
+  readonly onLook: EngineWatch['onLook'];
+  readonly onKeep: EngineWatch['onKeep'];
 }
 
 interface Process extends Listener {
@@ -83,6 +85,12 @@ export class SimulatedSite {
     return this.#process;
   }
 
+  /** By this site's wall clock. */
+  now(): Instant {
+    const { scheduler, random } = this.#options;
+    return clockOf({ life: WORLD, scheduler, random }, this.wall).now();
+  }
+
   /** Absent while the control process is down. */
   get app(): App | undefined {
     return this.#process?.app;
@@ -95,7 +103,17 @@ export class SimulatedSite {
   /** Another control process over what the last one left. */
   start(): void {
     if (this.isUp) return;
-    const { id: here, scheduler, random, link, find, onSeal, onMove } = this.#options;
+    const {
+      id: here,
+      scheduler,
+      random,
+      link,
+      find,
+      onSeal,
+      onMove,
+      onLook,
+      onKeep,
+    } = this.#options;
     this.#lives += 1;
     const life: Life = { name: `${this.name} ${this.#lives}`, isOver: false };
     const options = { life, scheduler, random };
@@ -106,6 +124,8 @@ export class SimulatedSite {
       onCall: () => (this.touched += 1),
       onSeal,
       onMove,
+      onLook,
+      onKeep,
     });
     const peer = peerOver(here, link.carrier(life, find));
     const importer = new MemoryImporter(this.engine, new Map());

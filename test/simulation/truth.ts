@@ -3,7 +3,7 @@
  * writes: it begins where the line before it was given away, or at the point that a forced claim
  * stands on, and holds every acknowledged write since.
  */
-import type { GroupId, PointId, VolumeId } from '../../src/domain/ids.ts';
+import type { GroupId, Instant, PointId, VolumeId } from '../../src/domain/ids.ts';
 import type { SiteId } from '../../src/domain/ids.ts';
 import { BLOCK_BYTES } from '../support/volume-content.ts';
 import type { GroupContent } from '../support/volume-content.ts';
@@ -20,6 +20,8 @@ export interface Line {
   readonly content: Tags;
   /** The line that goes on where this one was given away. */
   wasGiven: boolean;
+  /** A standby that is still being filled becomes this point, and the line begins with that. */
+  waitsFor: PointId | undefined;
 }
 
 export class Truth {
@@ -31,6 +33,8 @@ export class Truth {
   readonly abandoned = new Map<GroupId, readonly Tags[]>();
   /** Copies that an operator asked to delete. */
   readonly discarded = new Set<GroupId>();
+  /** What lines had when a look at their mirror began, by the site's clock. */
+  readonly #looks = new Map<GroupId, Map<Instant, Tags>>();
   #writes = 0;
 
   line(groupId: GroupId, epoch: number): Line | undefined {
@@ -47,11 +51,38 @@ export class Truth {
     lines.set(line.epoch, { ...line, content: copyOf(line.began), wasGiven: false });
   }
 
+  /** Whoever is told later that all until this instant is at the other site has this in mind. */
+  look({ groupId, content }: Line, at: Instant): void {
+    const looks = this.#looks.get(groupId) ?? new Map<Instant, Tags>();
+    // A clock that was set back may show an instant twice: then the earlier one is what is promised.
+    if (!looks.has(at)) looks.set(at, copyOf(content));
+    this.#looks.set(groupId, looks);
+  }
+
+  lookAt(groupId: GroupId, at: Instant): Tags | undefined {
+    return this.#looks.get(groupId)?.get(at);
+  }
+
+  /** A standby has become a point. A line that was to begin with it begins. */
+  kept(groupId: GroupId, pointId: PointId, tags: Tags): void {
+    if (this.sealed.has(pointId)) return;
+    this.sealed.set(pointId, tags);
+    for (const line of this.linesOf(groupId).filter(({ waitsFor }) => waitsFor === pointId)) {
+      this.beginOn(line, tags);
+    }
+  }
+
+  /** What a line waited for is known. */
+  beginOn(line: Line, tags: Tags): void {
+    line.waitsFor = undefined;
+    become(line.began, tags);
+    become(line.content, tags);
+  }
+
   /** The line goes on from what was sealed once; what it had is kept somewhere. */
   goBack({ groupId, content }: Line, sealed: Tags): void {
     this.abandoned.set(groupId, [...(this.abandoned.get(groupId) ?? []), copyOf(content)]);
-    content.clear();
-    for (const [volumeId, blocks] of copyOf(sealed)) content.set(volumeId, blocks);
+    become(content, sealed);
   }
 
   nextWrite(): number {
@@ -79,6 +110,11 @@ export class Truth {
     }
     for (const content of this.abandoned.get(groupId) ?? []) content.delete(volumeId);
   }
+}
+
+function become(tags: Tags, other: Tags): void {
+  tags.clear();
+  for (const [volumeId, blocks] of copyOf(other)) tags.set(volumeId, blocks);
 }
 
 /** A block that says which write it is. */

@@ -5,6 +5,7 @@ import type { Group } from '../../src/domain/group.ts';
 import { MemoryNetwork } from '../support/memory-network.ts';
 import { checkChange, checkNothingDiscarded, checkServing } from './check-lines.ts';
 import type { Observed } from './check-lines.ts';
+import { checkInSync, checkStandbys } from './check-mirrors.ts';
 import { checkNeeded, checkPoints } from './check-points.ts';
 import type { Compared } from './check-points.ts';
 import { Link } from './link.ts';
@@ -117,6 +118,8 @@ export class World {
     this.#touched = touched;
     checkServing(truth, observed);
     for (const one of observed) checkPoints(truth, one, this.#compared);
+    for (const one of observed) checkStandbys(truth, one);
+    checkInSync(observed);
     checkNeeded(truth, observed);
     checkNothingDiscarded(truth, observed);
   }
@@ -146,6 +149,15 @@ export class World {
         const held = site.engine.held(groupId);
         const point = held?.points.find(({ sealed }) => sealed.pointId === pointId);
         if (point && !truth.sealed.has(pointId)) truth.sealed.set(pointId, tagsOf(point.content));
+      },
+      onKeep: (groupId, pointId) => {
+        const held = site.engine.held(groupId);
+        const point = held?.points.find(({ sealed }) => sealed.pointId === pointId);
+        if (point) truth.kept(groupId, pointId, tagsOf(point.content));
+      },
+      onLook: (groupId) => {
+        const line = this.#lineAt(site.id, groupId);
+        if (line) truth.look(line, site.now());
       },
       onMove: (volumeId, from, to) =>
         truth.move(volumeId, this.#lineAt(site.id, from), this.#lineAt(site.id, to)),

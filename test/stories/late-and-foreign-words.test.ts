@@ -126,3 +126,18 @@ async function done(site: MemorySite, job: Promise<{ readonly jobId: SagaId }>):
 function refusal(code: ReasonCode): (error: unknown) => boolean {
   return (error) => error instanceof Refusal && error.reason.code === code;
 }
+
+test('a word of a session that its source has ended begins no session, and takes no point', async (t) => {
+  const { paris, lyon, groupId, offer } = await orders(t);
+  await done(paris, paris.app.synchronizeGroup({ groupId }));
+  await done(paris, paris.app.unprotectGroup({ groupId, discardCopy: false }));
+  const before = await pictureOf({ paris, lyon } as MemoryPair);
+
+  const late = { offer, pointId: newId<PointId>(), basePointId: undefined, volumes: [] };
+  await assert.rejects(
+    paris.ports.peer.receivePoint(lyon.id, late),
+    (error: unknown) => error instanceof Refusal && error.reason.code === 'wrong_state',
+  );
+
+  assert.deepEqual(await pictureOf({ paris, lyon } as MemoryPair), before);
+});

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { DataConditionState } from '../../src/domain/data-condition.ts';
 
-import type { GroupId, SagaId, VolumeId } from '../../src/domain/ids.ts';
+import { newId } from '../../src/domain/ids.ts';
+import type { GroupId, PointId, SagaId, VolumeId } from '../../src/domain/ids.ts';
 import { Refusal } from '../../src/domain/refusal.ts';
 import { memoryPair } from '../support/memory-site.ts';
 import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
@@ -126,6 +127,22 @@ test('after a loss the session is fractured, and a failover says up to when it i
 
   assert.ok(completeUpTo !== undefined && completeUpTo <= (sync?.condition.since ?? 0));
   assert.deepEqual([readTag(lyon, world, 0), readTag(lyon, world, 1)], [1, 0]);
+});
+
+test('a standby that a handover made a point, and then nobody heard of it, is what a failover stands on', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  paris.engine.write(groupId, volumeId, 0, 1);
+  await becomes(lyon, groupId, 'in_sync');
+  const { mirrorId } = lyon.engine.held(groupId)?.standby?.request ?? {};
+  assert.ok(mirrorId);
+  part(world);
+
+  await lyon.engine.keepStandby(groupId, mirrorId, newId<PointId>());
+  await failOver(lyon, groupId);
+
+  assert.equal(readTag(lyon, world, 0), 1);
 });
 
 test('a session that was fractured comes back into sync by a delta, and loses nothing then', async (t) => {
