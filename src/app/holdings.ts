@@ -60,7 +60,7 @@ async function describeSession(tx: Transaction, session: ReplicationSession): Pr
     peerId,
     state,
     stateSince,
-    dataCondition: session.sync?.condition.state,
+    dataCondition: session.pause?.inSync === true ? 'in_sync' : session.sync?.condition.state,
     newestPointAt: point?.sealedAt,
     progressPercent: progress && percentOf(progress),
   };

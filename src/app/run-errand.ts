@@ -1,7 +1,7 @@
 /** A request that somebody made at either site, carried out by the one that may. */
 import type { GroupId, SagaId, SiteId } from '../domain/ids.ts';
 import { Failure, Refusal, refuse } from '../domain/refusal.ts';
-import { isPaused, MIN_RPO_SECONDS } from '../domain/replication-session.ts';
+import { isPaused } from '../domain/replication-session.ts';
 import type { Errand, ErrandAnswer, SentErrand } from '../ports/errands.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import { protect } from '../sagas/protect.ts';
@@ -12,6 +12,7 @@ import { deleteVolume } from './change-volume.ts';
 import { createVolume } from './create-volume.ts';
 import { failOverGroup, preflightFailover } from './fail-over-group.ts';
 import { handOverGroup } from './hand-over-group.ts';
+import { keepMirror } from './keep-mirror.ts';
 import { pairVolumes, partVolumes } from './pair-volumes.ts';
 import { pauseSession, resumeSession } from './pause-session.ts';
 import { protectGroup, synchronizeGroup, unprotectGroup } from './protect-group.ts';
@@ -102,7 +103,10 @@ async function changeGroup(
   return job;
 }
 
-/** Replication begins, goes on after a pause, or catches up now: whichever the group needs. */
+/** How old the point may become from which a mirror that was lost begins again. */
+const SYNCHRONOUS_RPO_SECONDS = 60;
+
+/** Replication begins, synchronous, goes on after a pause, or catches up now: whichever the group needs. */
 async function replicateGroup(
   ports: AppPorts,
   { groupId, peerId, by }: ReplicateGroup,
@@ -115,7 +119,8 @@ async function replicateGroup(
   // It begins already.
   if (operation?.kind === protect.kind) return { jobId: operation.id };
   if (session === undefined) {
-    const { jobId } = await protectGroup(ports, { groupId, peerId, rpoSeconds: MIN_RPO_SECONDS });
+    const rpoSeconds = SYNCHRONOUS_RPO_SECONDS;
+    const { jobId } = await protectGroup(ports, { groupId, peerId, rpoSeconds, mode: 'sync' });
     return { jobId };
   }
   const { id: sessionId, cycle, pause } = session;
@@ -133,7 +138,10 @@ interface ReplicateGroup {
   readonly by: string;
 }
 
-/** Returns when no cycle runs any more. A group that is not replicated or paused stays as it is. */
+/**
+ * Returns when nothing is sent any more, by cycle or mirror. A group that is not replicated or paused
+ * stays as it is.
+ */
 async function stopGroup(ports: AppPorts, groupId: GroupId, by: string): Promise<void> {
   const session = await ports.store.read(async (tx) => {
     await tx.groups.need(groupId);
@@ -141,7 +149,11 @@ async function stopGroup(ports: AppPorts, groupId: GroupId, by: string): Promise
   });
   if (session === undefined) return;
   const { id: sessionId, cycle } = session;
-  if (!isPaused(session)) await pauseSession(ports, { sessionId, by, event: 'stop' });
+  const paused = isPaused(session)
+    ? session
+    : await pauseSession(ports, { sessionId, by, event: 'stop' });
+  // The mirror watch would do it soon; who asked goes by the answer.
+  if (paused.sync !== undefined) await keepMirror(ports, paused, 'level');
   if (cycle !== undefined) await ports.sagas.ended(cycle.sagaId);
 }
 

@@ -54,6 +54,8 @@ export interface Pause {
   readonly before: SessionState;
   /** The other site is paused, too. Else its word was out of reach, or it was paused later. */
   readonly bothSides: boolean;
+  /** Of a synchronous one: both copies were the same when it was paused. */
+  readonly inSync?: boolean | undefined;
 }
 
 /** The cycle that runs now. */
@@ -195,8 +197,12 @@ export function pauseBy(
     pause:
       isPaused(session) && pause
         ? { ...pause, bothSides: bothSides || pause.bothSides }
-        : { before: state, bothSides },
+        : { before: state, bothSides, ...(session.sync && { inSync: isInSync(session.sync) }) },
   };
+}
+
+function isInSync({ condition }: Synchrony): boolean {
+  return condition.state === 'in_sync';
 }
 
 /**

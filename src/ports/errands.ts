@@ -48,7 +48,7 @@ export interface HeldSession {
   readonly peerId: SiteId;
   readonly state: SessionState;
   readonly stateSince: Instant;
-  /** Of a synchronous session. */
+  /** Of a synchronous session; `in_sync` of one that is paused: it was when it was paused. */
   readonly dataCondition: DataConditionState | undefined;
   /** When the newest point was sealed that both sites have complete. */
   readonly newestPointAt: Instant | undefined;
@@ -77,6 +77,7 @@ export type Errand =
       readonly remove: readonly VolumeId[];
     }
   | { readonly verb: 'delete_group'; readonly groupId: GroupId }
+  /** Begins a synchronous session, or goes on with the one that there is. */
   | { readonly verb: 'replicate'; readonly groupId: GroupId; readonly peerId: SiteId }
   | { readonly verb: 'pause'; readonly groupId: GroupId }
   | {

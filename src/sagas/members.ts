@@ -4,6 +4,7 @@
  */
 import type { GroupId, VolumeId } from '../domain/ids.ts';
 import type { Transaction } from '../ports/store.ts';
+import { sessionOf } from './offer.ts';
 import { serveGroup, settleReplication, unlockGroup } from './operation.ts';
 import { leavePoints } from './points.ts';
 import type { SagaPorts } from './saga.ts';
@@ -78,6 +79,12 @@ async function recordMove(tx: Transaction, { volumeId, from, to }: Move): Promis
     volumeIds: [...g.volumeIds.filter((id) => id !== volumeId), volumeId],
   }));
   await leavePoints(tx, from, volumeId);
+  // What has come is not at the other site yet, whatever the others were when it was paused.
+  const session = await sessionOf(tx, to);
+  if (session?.pause?.inSync === true) {
+    const { pause } = session;
+    await tx.sessions.change(session.id, (s) => ({ ...s, pause: { ...pause, inSync: false } }));
+  }
   if ((await tx.groups.need(from)).implicit) await forgetPoints(tx, from);
 }
 

@@ -177,7 +177,7 @@ export async function groupIs(
 
 const LIMIT_MS = 20_000;
 
-async function until(
+export async function until(
   holds: () => Promise<boolean>,
   words: () => string = () => 'it did not come to be',
 ): Promise<void> {

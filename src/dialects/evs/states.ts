@@ -69,7 +69,8 @@ function replicationStatusOf(group: SeenGroup, faultLevel: FaultLevel): Replicat
   if (session === undefined) return 'inactive';
   if (session.state === 'error') return 'error';
   if (session.state === 'failed_over') return 'active-stopped';
-  if (faultLevel !== '0' || isPaused(group) || session.state === 'system_paused') return 'inactive';
+  if (faultLevel !== '0' || session.state === 'system_paused') return 'inactive';
+  if (isPaused(group)) return session.dataCondition === 'in_sync' ? 'active-stopped' : 'inactive';
   return session.dataCondition === 'in_sync' ? 'active' : 'copying';
 }
 

@@ -50,30 +50,68 @@ test('python-cinderclient finds both zones, and makes, lists and deletes disks i
   });
 });
 
-test('a group is synchronized and reversed there and back under writes, and none is lost', async (t) => {
-  const { sites, here, there, pair, id } = await orders(t);
+test('a group is in sync in real time, and reversed there and back under writes; none is lost', async (t) => {
+  const { sites, here, there, id } = await orders(t);
   const writer = await sites.startWriter({ volumes: ['data'], spanBytes: 64 * MIB });
   await moreWrites(writer, 100);
 
   await refusedWithoutChange(here, id, ['reverse', 'failover', 'reprotect']);
   await here.done(id, 'sync');
-  await there.pairIs(pair, { progress: '100' });
+  await there.groupIs(id, { replication_status: 'active' });
   for (const zone of ['lyon', 'paris']) {
     await here.done(id, 'reverse');
     for (const endpoint of [here, there]) {
-      await endpoint.groupIs(id, { status: 'available', priority_station: zone });
+      await endpoint.groupIs(id, {
+        status: 'available',
+        replication_status: 'active',
+        priority_station: zone,
+      });
     }
     await moreWrites(writer, 100);
   }
+  await here.done(id, 'stop');
+  for (const endpoint of [here, there]) {
+    await endpoint.groupIs(id, { status: 'available', replication_status: 'active-stopped' });
+  }
+  await moreWrites(writer, 100);
+  await there.done(id, 'sync');
+  await here.groupIs(id, { status: 'available', replication_status: 'active' });
 
   assertNothingLost(await sites.verify(writer, 'acknowledged'));
 });
 
-test('a lost production zone is failed over from one instant of its disks, and reprotected', async (t) => {
-  const { sites, here, there, pair, id } = await orders(t);
+test('a production zone that is lost in sync is failed over, and no acknowledged write is missing', async (t) => {
+  const { sites, here, there, id } = await orders(t);
   const { paris, lyon } = sites;
   await here.done(id, 'sync');
-  await there.pairIs(pair, { progress: '100' });
+  const writer = await sites.startWriter({ volumes: ['data'], spanBytes: 64 * MIB });
+  await there.groupIs(id, { replication_status: 'active' });
+  await moreWrites(writer, 200);
+  const pid = await paris.daemonPid('orders');
+  await paris.killControl();
+  process.kill(pid, 'SIGKILL');
+
+  await there.groupIs(id, { fault_level: '2', replication_status: 'inactive' });
+  await there.done(id, 'failover');
+  await there.groupIs(id, {
+    status: 'failovered',
+    replication_status: 'active-stopped',
+    priority_station: 'lyon',
+  });
+  assertNothingLost(await sites.verify(writer, 'acknowledged'));
+
+  await paris.startControl();
+  await there.groupIs(id, { fault_level: '0' });
+  await there.done(id, 'reprotect');
+  await here.groupIs(id, { status: 'available', replication_status: 'active' });
+  assert.equal(await lyon.roleOf('orders'), 'source');
+});
+
+test('a zone lost while its group was stopped is failed over from one instant of its disks', async (t) => {
+  const { sites, here, there, id } = await orders(t);
+  const { paris, lyon } = sites;
+  await here.done(id, 'sync');
+  await there.groupIs(id, { replication_status: 'active' });
   const writer = await sites.startWriter({ volumes: ['data'], spanBytes: 64 * MIB });
   await moreWrites(writer, 100);
   const before = writer.mark();
@@ -103,7 +141,7 @@ test('a lost production zone is failed over from one instant of its disks, and r
   await paris.startControl();
   await there.groupIs(id, { fault_level: '0' });
   await there.done(id, 'reprotect');
-  await here.groupIs(id, { status: 'available', replication_status: 'copying' });
+  await here.groupIs(id, { status: 'available', replication_status: 'active' });
   assert.equal(await lyon.roleOf('orders'), 'source');
 });
 
