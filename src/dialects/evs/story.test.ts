@@ -42,7 +42,7 @@ async function writeAt({ app, engine }: MemorySite, block: number, fill: number)
   const group = (await app.listGroups()).find(({ implicit }) => !implicit);
   const [volumeId] = group?.volumeIds ?? [];
   assert.ok(group && volumeId);
-  await engine.write(group.id, volumeId, block, fill);
+  engine.write(group.id, volumeId, block, fill);
 }
 
 async function readAt({ app, engine }: MemorySite, block: number): Promise<number | undefined> {
