@@ -67,7 +67,7 @@ import { changeRule, createRule, deleteRule } from './replication-rules.ts';
 import type { ChangeRule, CreateRule } from './replication-rules.ts';
 import { preflightRestore, restoreGroup } from './restore-group.ts';
 import type { RestoreGroup } from './restore-group.ts';
-import { reprotectGroup } from './reprotect-group.ts';
+import { preflightReprotect, reprotectGroup } from './reprotect-group.ts';
 import { remarkOn } from './remark.ts';
 import type { RemarkOn } from './remark.ts';
 import { showAttachment } from './show-attachment.ts';
@@ -202,6 +202,7 @@ export function createApp(ports: AppPorts) {
     listForks: (filter: { groupId?: GroupId | undefined }) => listForks(ports, filter),
     discardFork: (r: { forkId: ForkId }) => discardFork(ports, r),
     reprotectGroup: (r: { groupId: GroupId }) => reprotectGroup(ports, r),
+    preflightReprotect: (r: { groupId: GroupId }) => preflightReprotect(ports, r),
 
     addSource: (r: AddSource) => addSource(ports, r),
     checkSource: (r: BySource) => checkSource(ports, r),

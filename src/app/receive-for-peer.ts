@@ -11,6 +11,7 @@ import { advance, isPaused } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
 import { newSynchrony, surpassed } from '../domain/synchrony.ts';
 import type { Synchrony } from '../domain/synchrony.ts';
+import type { DigestRanges, RangeDigests } from '../ports/engine-comparison.ts';
 import type { VolumeHash } from '../ports/engine.ts';
 import type {
   CompleteAnswer,
@@ -224,6 +225,18 @@ export async function describeGroup(
     const aside = overtaken?.epoch === ownership.epoch ? overtaken.aside : undefined;
     return { ownership, hasPresent, points: points.map((p) => p.id), aside };
   });
+}
+
+/**
+ * Tells the source what is here, where the two sites have no point in common.
+ *
+ * @throws Refusal of `Engine.digestRanges`
+ */
+export function digestRanges(
+  { engine }: Pick<AppPorts, 'engine'>,
+  request: DigestRanges,
+): Promise<RangeDigests> {
+  return engine.digestRanges(request);
 }
 
 /** @throws Refusal `not_found`, `point_missing` */

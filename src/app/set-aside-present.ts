@@ -1,5 +1,5 @@
 import { newId } from '../domain/ids.ts';
-import type { ForkId, GroupId, SagaId } from '../domain/ids.ts';
+import type { ForkId, GroupId, PointId, SagaId } from '../domain/ids.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import { lockGroup } from '../sagas/operation.ts';
 import { startSaga } from '../sagas/saga.ts';
@@ -34,6 +34,7 @@ export function setAsidePresent(
       groupId,
       peerId: session.peerId,
       forkId: newId<ForkId>(),
+      pointId: newId<PointId>(),
     };
     await startSaga(tx, setAside, input, { sagaId, groupId, now });
   });

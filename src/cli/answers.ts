@@ -6,6 +6,7 @@ export interface Named {
 }
 
 export interface Progress {
+  readonly comparing?: boolean;
   readonly sentBytes: number;
   readonly totalBytes: number;
   readonly bytesPerSecond?: number;
@@ -64,6 +65,7 @@ export interface Session {
   readonly rpoMet: boolean;
   readonly bytesPerSecond?: number;
   readonly retainedPoints: number;
+  readonly comparesWith?: string;
   readonly cycle?: { readonly jobId: string; readonly progress?: Progress };
   readonly lastCycle?: {
     readonly kind: 'full' | 'delta';
@@ -276,6 +278,14 @@ export interface Import extends Named {
   readonly scheduledAt?: string;
   readonly createdAt: string;
   readonly endedAt?: string;
+}
+
+export interface ReprotectPreflight {
+  readonly method?: 'delta' | 'comparison';
+  readonly point?: Point;
+  readonly bytes?: number;
+  readonly expectedSeconds?: number;
+  readonly blockedBy: readonly string[];
 }
 
 export interface RollbackPreflight {

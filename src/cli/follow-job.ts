@@ -106,10 +106,12 @@ export function sayTransfer({
   totalBytes,
   bytesPerSecond,
   etaSeconds,
+  comparing = false,
 }: Progress): string {
   const rate = bytesPerSecond === undefined ? '' : `, ${sayBytes(bytesPerSecond)}/s`;
   const eta = etaSeconds === undefined ? '' : `, ${saySeconds(etaSeconds)} left`;
-  return `${sayBytes(sentBytes)} of ${sayBytes(totalBytes)}${rate}${eta}`;
+  const what = comparing ? ' compared by hashes' : '';
+  return `${sayBytes(sentBytes)} of ${sayBytes(totalBytes)}${what}${rate}${eta}`;
 }
 
 function withWait(path: string, seconds: number): string {

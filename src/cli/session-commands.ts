@@ -2,16 +2,18 @@
 import { setTimeout as passes } from 'node:timers/promises';
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import type { Job, Session } from './answers.ts';
+import type { Job, ReprotectPreflight, Session } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
 import type { Cli } from './cli.ts';
+import { JobFailed } from './exit-codes.ts';
 import { follow, request } from './follow-job.ts';
 import type { FollowOptions } from './follow-job.ts';
 import { longOptions } from './options.ts';
-import { parseSeconds, parseSize, saySeconds } from './quantities.ts';
+import { parseSeconds, parseSize, sayBytes, saySeconds } from './quantities.ts';
 import { sessionFacts } from './session-words.ts';
 import { facts } from './table.ts';
 import type { Terminal } from './terminal.ts';
+import { sayNames } from './trouble.ts';
 
 interface Settings {
   readonly rpo?: string;
@@ -111,13 +113,43 @@ export function addSessionCommands(
   longOptions(
     command
       .command(`reprotect ${owner}`)
-      .summary('replicate from the new holder, after a failover or with --no-reverse'),
+      .summary('replicate from the new holder, after a failover or with --no-reverse')
+      .option('--dry-run', 'say how the copy would be brought up to date'),
   ).action(
-    onSite<[string], FollowOptions>(terminal, async (cli, [name], options) => {
-      const asked = { method: 'POST', path: `${pathOf(name)}/session/reprotect` } as const;
-      await request(cli, asked, options, () => `${noun} ${name} is replicated from here\n`);
+    onSite<[string], { dryRun?: boolean } & FollowOptions>(terminal, async (cli, [name], asked) => {
+      const { dryRun = false, ...options } = asked;
+      const path = `${pathOf(name)}/session/reprotect`;
+      if (dryRun) return dryReprotect(cli, path);
+      await request(cli, { method: 'POST', path }, options, () => {
+        return `${noun} ${name} is replicated from here\n`;
+      });
     }),
   );
+}
+
+async function dryReprotect(cli: Cli, path: string): Promise<void> {
+  const preflight = await cli.api.ask<ReprotectPreflight>({
+    method: 'POST',
+    path: `${path}/preflight`,
+  });
+  const { method, point, bytes = 0, expectedSeconds } = preflight;
+  const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(cli.api, why)));
+  const how = {
+    delta: point && `what differs since point ${point.sequence}, at least ${sayBytes(bytes)}`,
+    comparison:
+      `the sites have no point in common: both read ${sayBytes(bytes)} and compare it by ` +
+      'hashes; what differs moves',
+  };
+  print(cli, preflight, () =>
+    facts([
+      ['possible now', blockedBy.length === 0 ? 'yes' : 'no'],
+      ...blockedBy.map((why) => ['in the way', why] as const),
+      ['lost writes', 'none: what the other site has of its own is set aside there'],
+      ['the copy', method && how[method]],
+      ['should take', expectedSeconds === undefined ? undefined : saySeconds(expectedSeconds)],
+    ]),
+  );
+  if (blockedBy.length > 0) throw new JobFailed('reprotecting is not possible now');
 }
 
 const LOOK_AGAIN_MS = 200;

@@ -60,6 +60,10 @@ export function sessionFacts(
     ['RPO', sayRpo(session)],
     ['limit', bytesPerSecond === undefined ? undefined : `${sayBytes(bytesPerSecond)}/s`],
     ['keeps', `${session.retainedPoints} points`],
+    [
+      'next copy',
+      session.comparesWith && 'by hashes of all bytes: the sites have no point in common',
+    ],
     ['running', cycle && (cycle.progress ? sayTransfer(cycle.progress) : 'a cycle begins')],
     [
       'last cycle',

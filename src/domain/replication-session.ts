@@ -45,6 +45,11 @@ export interface ReplicationSession {
    * names the line that it follows; 0: it has to find out where its own history leaves the source's.
    */
   readonly line: number;
+  /**
+   * Of a source whose points the destination has none of: the next cycle stands on this one, which only
+   * the destination has, and moves what differs by hashes.
+   */
+  readonly comparesWith?: PointId | undefined;
   readonly cycle: Cycle | undefined;
   readonly lastCycle: CycleReport | undefined;
   readonly createdAt: Instant;
@@ -173,7 +178,12 @@ function lineOf(role: ReplicationSession['role'], { line }: ReplicationSession):
 }
 
 /** Of a session whose roles have just been settled. */
-const atRest = { cycle: undefined, parkedBecause: undefined, pause: undefined };
+const atRest = {
+  cycle: undefined,
+  parkedBecause: undefined,
+  pause: undefined,
+  comparesWith: undefined,
+};
 
 /**
  * The session after somebody paused it here, stopped it (also before its first copy is complete), or (`paused_there`) the other site said that it is

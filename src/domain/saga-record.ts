@@ -33,6 +33,8 @@ export interface StepRecord {
 }
 
 export interface SagaProgress {
+  /** So many bytes were compared by their hashes; only what differs is sent. */
+  readonly comparing?: boolean;
   readonly sentBytes: number;
   readonly totalBytes: number;
   /** Over the last seconds. */

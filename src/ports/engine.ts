@@ -259,6 +259,8 @@ export interface SendWatch {
 }
 
 export interface Progress {
+  /** What is counted is compared, and only what differs is sent. */
+  readonly comparing?: boolean;
   readonly sentBytes: number;
   readonly totalBytes: number;
 }

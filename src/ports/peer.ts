@@ -18,6 +18,7 @@ import type { HistoryAside } from '../domain/failover-window.ts';
 import type { Fork } from '../domain/fork.ts';
 import type { StandIn } from '../domain/stand-in.ts';
 import type { ErrandAnswer, Holdings, SentErrand } from './errands.ts';
+import type { DigestRanges, RangeDigests } from './engine-comparison.ts';
 import type { ReceivingTarget, VolumeHash } from './engine.ts';
 import type { HostBundle } from './host-certificates.ts';
 
@@ -102,6 +103,12 @@ export interface PeerProtocol {
 
   /** Makes a host of ours known there, and issues what its agent needs. */
   enrolHost(to: SiteId, host: { readonly name: string }): Promise<HostEnrolment>;
+
+  /**
+   * Digests of ranges of one volume at a point, as it is there; see `Engine.digestRanges`.
+   * Refused `point_missing`, or `not_found` when the point has no such volume.
+   */
+  digestRanges(to: SiteId, request: DigestRanges): Promise<RangeDigests>;
 
   /** Hashes of a point's volumes as they are there. May take long. */
   hashPoint(to: SiteId, groupId: GroupId, pointId: PointId): Promise<readonly VolumeHash[]>;

@@ -31,6 +31,18 @@ export async function leavePoints(
   }
 }
 
+/**
+ * The points here are of a history that the other site has nothing of: whatever comes from there is
+ * newer, so theirs are numbered below it, the newest zero.
+ */
+export async function leaveLine(tx: Transaction, groupId: GroupId): Promise<void> {
+  const points = bySequence(await tx.points.where({ groupId }));
+  for (const [index, { id }] of points.entries()) {
+    const sequence = index + 1 - points.length;
+    await tx.points.change(id, (p) => ({ ...p, sequence, commonAt: undefined }));
+  }
+}
+
 /** The newest point of ours that the other site has, too. */
 export async function newestSharedPoint(
   tx: Transaction,

@@ -8,19 +8,20 @@ const WINDOW_MS = 5000;
 export class ProgressMeter {
   readonly #samples: { readonly atMs: number; readonly sentBytes: number }[] = [];
 
-  measure({ sentBytes, totalBytes }: Progress, atMs: number): SagaProgress {
+  measure({ sentBytes, totalBytes, comparing }: Progress, atMs: number): SagaProgress {
     this.#samples.push({ atMs, sentBytes });
     while (this.#samples.length > 2 && atMs - (this.#samples[0]?.atMs ?? atMs) > WINDOW_MS) {
       this.#samples.shift();
     }
+    const what = comparing === true ? { comparing } : {};
     const oldest = this.#samples[0];
     const elapsedMs = oldest === undefined ? 0 : atMs - oldest.atMs;
     if (oldest === undefined || elapsedMs === 0) {
-      return { sentBytes, totalBytes, bytesPerSecond: undefined, etaSeconds: undefined };
+      return { ...what, sentBytes, totalBytes, bytesPerSecond: undefined, etaSeconds: undefined };
     }
     const bytesPerSecond = Math.round(((sentBytes - oldest.sentBytes) * 1000) / elapsedMs);
     const left = Math.max(0, totalBytes - sentBytes);
     const etaSeconds = bytesPerSecond > 0 ? Math.ceil(left / bytesPerSecond) : undefined;
-    return { sentBytes, totalBytes, bytesPerSecond, etaSeconds };
+    return { ...what, sentBytes, totalBytes, bytesPerSecond, etaSeconds };
   }
 }

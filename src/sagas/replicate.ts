@@ -9,10 +9,12 @@
 import type { GroupId, Instant, MirrorId, PointId, SagaId, SessionId } from '../domain/ids.ts';
 import { bySequence, newestCommon, nextUnsent } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
+import { Refusal } from '../domain/refusal.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { CycleReport, ReplicationSession } from '../domain/replication-session.ts';
 import { surpassed, surpasses } from '../domain/synchrony.ts';
-import type { SealedPoint } from '../ports/engine.ts';
+import type { DigestsThere } from '../ports/engine-comparison.ts';
+import type { SealedPoint, SendPoint, SentPoint } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
 import { keepChainsShort } from './forget-points.ts';
 import { offerOf } from './offer.ts';
@@ -21,6 +23,9 @@ import type { SagaPorts, StepControl } from './saga.ts';
 
 /** Hosts' writes are never held longer for a point. */
 export const PAUSE_LIMIT_MS = 2000;
+
+/** Small enough that scattered changes move little, large enough that digests are few. */
+const COMPARED_RANGE_BYTES = 256 * 1024;
 
 export interface Replicate {
   readonly sessionId: SessionId;
@@ -76,6 +81,7 @@ export const replicate = saga<Replicate>('replicate')
         ...advance(s, 'cycle_completed', now),
         cycle: undefined,
         parkedBecause: undefined,
+        comparesWith: undefined,
         lastCycle: {
           pointId,
           kind,
@@ -120,21 +126,24 @@ async function deliver(
 ): Promise<Delivery> {
   const { session, offer, point, base } = await store.read((tx) => factsOf(tx, sessionId, pointId));
   const { groupId, peerId, bytesPerSecond } = session;
-  const basePointId = base?.id;
+  const comparesWith = base === undefined ? session.comparesWith : undefined;
+  const basePointId = base?.id ?? comparesWith;
   const { volumes, sealedAt, sequence } = point;
   const { epoch } = offer.ownership;
 
   const place = await peer.receivePoint(peerId, { offer, pointId, basePointId, volumes });
   const { target } = place;
-  const request = { groupId, pointId, basePointId, peerId, target, bytesPerSecond };
-  const sent = await engine
-    .sendPoint(request, { onProgress, signal })
-    .catch(async (error: unknown) => {
-      if (!place.isComplete || signal.aborted) throw error;
-      // It got there once and this engine has forgotten that it did, as it does when a send is cancelled.
-      await engine.cancelSend(groupId);
-      return { sentBytes: 0, restarted: false, wholeVolumes: [] };
-    });
+  const request = { groupId, pointId, peerId, target, bytesPerSecond };
+  const sending: Promise<Sent> =
+    comparesWith === undefined
+      ? engine.sendPoint({ ...request, basePointId }, { onProgress, signal })
+      : sendCompared({ engine, peer }, { ...request, comparesWith }, { onProgress, signal });
+  const sent = await sending.catch(async (error: unknown): Promise<Sent> => {
+    if (!place.isComplete || signal.aborted) throw error;
+    // It got there once and this engine has forgotten that it did, as it does when a send is cancelled.
+    await engine.cancelSend(groupId);
+    return { sentBytes: 0, restarted: false, wholeVolumes: [] };
+  });
   // Asked now: where the mirror was lost after the point was sealed, its standby is ahead of it.
   const now = await store.read((tx) => tx.sessions.need(sessionId));
   const past = surpasses(now, point);
@@ -146,8 +155,39 @@ async function deliver(
     completedAt,
     sentBytes: sent.sentBytes,
     restarts: sent.restarted ? 1 : 0,
-    ...reasonFor(session, base, sent.wholeVolumes.length, volumes.length),
+    ...(comparesWith === undefined
+      ? reasonFor(session, base, sent.wholeVolumes.length, volumes.length)
+      : { kind: 'delta', why: comparedWhy(sent.comparedBytes) }),
   };
+}
+
+type Sent = SentPoint & { readonly comparedBytes?: number };
+
+/** What two sites without a point in common have different: only digests and that travel. */
+async function sendCompared(
+  { engine, peer }: Pick<SagaPorts, 'engine' | 'peer'>,
+  { comparesWith, ...request }: Omit<SendPoint, 'basePointId'> & { readonly comparesWith: PointId },
+  { onProgress, signal }: Pick<StepControl, 'onProgress' | 'signal'>,
+): Promise<Sent> {
+  const { groupId, peerId } = request;
+  const digestsThere: DigestsThere = (ranges) =>
+    peer
+      .digestRanges(peerId, { groupId, pointId: comparesWith, ...ranges })
+      .catch((error: unknown) => {
+        // It was no volume of the group there: all of it is sent.
+        if (error instanceof Refusal && error.reason.code === 'not_found') return undefined;
+        throw error;
+      });
+  const sent = await engine.sendDifference(
+    { ...request, rangeBytes: COMPARED_RANGE_BYTES, digestsThere },
+    { onProgress: (progress) => onProgress({ ...progress, comparing: true }), signal },
+  );
+  return { ...sent, wholeVolumes: [] };
+}
+
+function comparedWhy(comparedBytes: number | undefined): string {
+  const all = comparedBytes === undefined ? 'all' : `${comparedBytes}`;
+  return `the sites had no point in common: ${all} bytes were compared by their hashes`;
 }
 
 /** The destination goes by the point from now on. A repeat changes nothing. */

@@ -1,6 +1,7 @@
 /**
  * The new holder replicates back. It finds out which of its points the other site still has, so
- * that the first cycle moves only what differs since the newest of them.
+ * that the first cycle moves only what differs since the newest of them. Where there is none, the first
+ * cycle compares all bytes of both sites by their hashes, and moves only what differs.
  */
 import type { GroupId, SessionId, SiteId } from '../domain/ids.ts';
 import { Failure, refuse } from '../domain/refusal.ts';
@@ -40,14 +41,24 @@ export const reprotect = saga<Reprotect>('reprotect')
       return theirs.points;
     },
   })
-  .commit('begin', async (tx, { groupId, peerId }, { compare: theirs }, { sagaId, now }) => {
-    const points = await tx.points.where({ groupId });
-    if (!points.some((p) => theirs.includes(p.id))) {
-      refuse({ code: 'no_common_point', groupId, siteId: peerId });
-    }
-    for (const { id } of points) {
-      const commonAt = theirs.includes(id) ? now : undefined;
-      await tx.points.change(id, (p) => ({ ...p, commonAt: commonAt && (p.commonAt ?? commonAt) }));
-    }
-    await unlockGroup(tx, groupId, sagaId);
-  });
+  .commit(
+    'begin',
+    async (tx, { sessionId, groupId, peerId }, { compare: theirs }, { sagaId, now }) => {
+      const points = await tx.points.where({ groupId });
+      const isShared = points.some((p) => theirs.includes(p.id));
+      // Their newest is of their own history; with none at all there is nothing to compare with.
+      const comparesWith = isShared ? undefined : theirs.at(-1);
+      if (!isShared && comparesWith === undefined) {
+        refuse({ code: 'no_common_point', groupId, siteId: peerId });
+      }
+      await tx.sessions.change(sessionId, (s) => ({ ...s, comparesWith }));
+      for (const { id } of points) {
+        const commonAt = theirs.includes(id) ? now : undefined;
+        await tx.points.change(id, (p) => ({
+          ...p,
+          commonAt: commonAt && (p.commonAt ?? commonAt),
+        }));
+      }
+      await unlockGroup(tx, groupId, sagaId);
+    },
+  );

@@ -6,6 +6,7 @@ import { followSource } from '../../src/app/follow-source.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
 import { keepImports } from '../../src/app/keep-imports.ts';
 import { keepMirror, noteFact } from '../../src/app/keep-mirror.ts';
+import { forgetPoints } from '../../src/sagas/forget-points.ts';
 import { setAsidePresent } from '../../src/app/set-aside-present.ts';
 import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
 import type { Picture, SitePicture } from './picture.ts';
@@ -130,6 +131,28 @@ async function provisional(pair: MemoryPair, parisWrote: boolean): Promise<void>
   await take(pair, 3600);
   await write(pair.lyon, 'data', 3, 3);
   await hearOfIt(pair);
+  assert.equal((await pair.paris.ended(await setAside(pair))).state, 'done');
+}
+
+/** Lyon has taken it, on a point that Paris has let go of; each has written since. */
+async function nothingInCommon(pair: MemoryPair): Promise<void> {
+  const { paris, lyon } = pair;
+  await copiedOrders(pair);
+  await sync(paris);
+  await write(paris, 'data', 4, 4);
+  const groupId = await groupNamed(paris, 'orders');
+  const [session] = await paris.app.listSessions();
+  const [oldest] = await paris.app.listPoints(groupId);
+  await forgetPoints(paris.ports, session!, (_session, points) => points.slice(0, 1));
+  const request = { groupId, pointId: oldest!.id };
+  const { confirmation } = await lyon.app.preflightFailover(request);
+  await done(lyon, lyon.app.failOverGroup({ ...request, confirmation }));
+  await write(lyon, 'data', 3, 3);
+  await hearOfIt(pair);
+}
+
+async function nothingInCommonSetAside(pair: MemoryPair): Promise<void> {
+  await nothingInCommon(pair);
   assert.equal((await pair.paris.ended(await setAside(pair))).state, 'done');
 }
 
@@ -571,6 +594,41 @@ export const cases: readonly SagaCase[] = [
     },
     start: setAside,
     undone: (before) => ({ ...before, paris: withSession(before.paris, { parked: true }) }),
+  },
+  {
+    kind: 'set-aside',
+    name: 'where the sites have no point in common',
+    at: 'paris',
+    prepare: nothingInCommon,
+    start: setAside,
+    undone: (before) => ({ ...before, paris: withSession(before.paris, { parked: true }) }),
+  },
+  {
+    kind: 'reprotect',
+    name: 'where the sites have no point in common',
+    at: 'lyon',
+    prepare: nothingInCommonSetAside,
+    start: async ({ lyon }) =>
+      jobOf(lyon.app.reprotectGroup({ groupId: await groupNamed(lyon, 'orders') })),
+    blur: withoutSessionsOf('paris'),
+  },
+  {
+    kind: 'replicate',
+    name: 'by hashes, where the sites have no point in common',
+    at: 'lyon',
+    prepare: async (pair) => {
+      await nothingInCommonSetAside(pair);
+      const groupId = await groupNamed(pair.lyon, 'orders');
+      await done(pair.lyon, pair.lyon.app.reprotectGroup({ groupId }));
+    },
+    start: async ({ lyon }) =>
+      jobOf(lyon.app.synchronizeGroup({ groupId: await groupNamed(lyon, 'orders') })),
+    undone: (before) => ({
+      ...before,
+      lyon: withSession(before.lyon, { state: 'system_paused', parked: true }),
+    }),
+    // It may be complete there without the source's having heard of it.
+    blur: (picture) => ({ ...picture, paris: { ...picture.paris, sessions: [] } }),
   },
   ...[true, false].map((parisWrote): SagaCase => ({
     kind: 'roll-back',

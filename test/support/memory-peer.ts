@@ -11,6 +11,7 @@ import {
   acceptOffer,
   completePoint,
   describeGroup,
+  digestRanges,
   endSession,
   hashPoint,
   receivePoint,
@@ -115,6 +116,7 @@ export function peerOver(from: SiteId, call: CarryMessage): PeerProtocol {
       call('runErrand', to, sent, (ports, r) => runErrandFor(ports, from, r)),
     enrolHost: (to, host) =>
       call('enrolHost', to, host, (ports, r) => enrolPeersHost(ports, from, r)),
+    digestRanges: (to, request) => call('digestRanges', to, request, digestRanges),
     hashPoint: (to, groupId, pointId) => call('hashPoint', to, { groupId, pointId }, hashPoint),
   };
 }

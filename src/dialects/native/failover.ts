@@ -12,7 +12,7 @@ import {
   MIN_COMMIT_AFTER_SECONDS,
 } from '../../domain/failover-window.ts';
 import type { ForkId, GroupId, PointId } from '../../domain/ids.ts';
-import { Job, LongAnswer, answerJob } from './jobs.ts';
+import { Job, answerJob } from './jobs.ts';
 import type { DialectOptions } from '../options.ts';
 import { Point, sayPoint } from './points.ts';
 import { groupIdOf, volumeIdOf } from './references.ts';
@@ -124,24 +124,6 @@ function failoverOf(
         const taken = await app.failOverGroup(request);
         const answer = await answerJob(reply, app, taken.jobId, query.wait);
         return { ...answer, point: sayPoint(taken.point), loss: sayLoss(taken.loss) };
-      },
-    );
-
-    http.post(
-      `/${noun}s/:owner/session/reprotect`,
-      {
-        config: { needs: 'recovery' },
-        schema: {
-          tags,
-          summary: 'Replicate from the new holder',
-          params,
-          querystring: object(Wait),
-          response: LongAnswer,
-        },
-      },
-      async ({ params: { owner }, query }, reply) => {
-        const { jobId } = await app.reprotectGroup({ groupId: await groupOf(app, owner) });
-        return answerJob(reply, app, jobId, query.wait);
       },
     );
 

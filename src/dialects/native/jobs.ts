@@ -30,6 +30,11 @@ const states = ['running', 'undoing', 'done', 'undone'] as const;
 const NO_RETURN = 'point-of-no-return';
 
 export const Progress = Type.Object({
+  comparing: Type.Optional(
+    Type.Boolean({
+      description: 'So many bytes were compared by their hashes; only what differs is sent.',
+    }),
+  ),
   sentBytes: Type.Integer(),
   totalBytes: Type.Integer(),
   bytesPerSecond: Type.Optional(Type.Integer({ description: 'Over the last seconds.' })),

@@ -27,6 +27,7 @@ import type { DialectOptions } from '../options.ts';
 import { peers } from './peers.ts';
 import { points } from './points.ts';
 import { answerProblems } from './problems.ts';
+import { reprotect } from './reprotect.ts';
 import { sessions } from './sessions.ts';
 import { requireSignIn, signIn } from './sign-in.ts';
 import { site } from './site.ts';
@@ -46,6 +47,7 @@ const resources = [
   failoverWindow,
   points,
   sessions,
+  reprotect,
   forks,
   copies,
   restore,

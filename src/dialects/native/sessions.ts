@@ -96,6 +96,14 @@ export const Session = Type.Object({
   newestPoint: Type.Optional(
     Type.Object({ id: Uuid, sequence: Type.Integer(), sealedAt: Instant }),
   ),
+  comparesWith: Type.Optional(
+    Type.String({
+      format: 'uuid',
+      description:
+        'The sites have no point in common: the next cycle compares all bytes with this point of ' +
+        "the destination's by their hashes, and sends what differs.",
+    }),
+  ),
   cycle: Type.Optional(
     Type.Object({
       jobId: Uuid,
@@ -136,6 +144,7 @@ export function saySessionRow(session: ReplicationSession) {
     rpoSeconds: session.rpoSeconds,
     bytesPerSecond: session.bytesPerSecond,
     retainedPoints: session.retainedPoints,
+    comparesWith: session.comparesWith,
     cycle: cycle && {
       jobId: cycle.sagaId,
       pointId: cycle.pointId,

@@ -34,6 +34,7 @@ const TIMEOUT_MS: { readonly [N in MessageName]: number } = {
   'show-holdings': 2000,
   'run-errand': 30_000,
   'enrol-host': 10_000,
+  'digest-ranges': 10 * 60_000,
   'hash-point': 60 * 60_000,
 };
 
@@ -137,6 +138,7 @@ export function peerClient(
     showHoldings: (to) => call(to, 'show-holdings', {}),
     runErrand: (to, errand) => call(to, 'run-errand', errand),
     enrolHost: (to, host) => call(to, 'enrol-host', host),
+    digestRanges: (to, request) => call(to, 'digest-ranges', request),
     hashPoint: async (to, groupId, pointId) => {
       if (to === here) throw new Error('a site does not ask itself');
       const { volumes } = await call<{ volumes: Awaited<ReturnType<PeerProtocol['hashPoint']>> }>(

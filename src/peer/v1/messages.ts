@@ -293,6 +293,17 @@ export const messages = {
       }),
     }),
   },
+  'digest-ranges': {
+    body: closed({
+      groupId: Id,
+      pointId: Id,
+      volumeId: Id,
+      rangeBytes: Bytes,
+      firstRange: Type.Integer({ minimum: 0 }),
+      ranges: Type.Integer({ minimum: 1, maximum: 4096 }),
+    }),
+    answer: closed({ sizeBytes: Bytes, digests: Type.Array(Type.String({ maxLength: 64 })) }),
+  },
   'hash-point': {
     body: closed({ groupId: Id, pointId: Id }),
     answer: closed({

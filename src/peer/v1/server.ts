@@ -12,6 +12,7 @@ import {
   acceptOffer,
   completePoint,
   describeGroup,
+  digestRanges,
   endSession,
   hashPoint,
   receivePoint,
@@ -24,6 +25,7 @@ import { cancelHandover, prepareHandover, takeGroup } from '../../app/take-group
 import type { Fork } from '../../domain/fork.ts';
 import type { ForkId, GroupId, SiteId } from '../../domain/ids.ts';
 import { Refusal, refuse } from '../../domain/refusal.ts';
+import type { DigestRanges } from '../../ports/engine-comparison.ts';
 import type { SentErrand } from '../../ports/errands.ts';
 import type { Introduction } from '../../ports/pairing.ts';
 import type {
@@ -108,6 +110,9 @@ export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, optio
   answer<SentErrand>(http, ports, 'run-errand', (from, sent) => runErrandFor(ports, from, sent));
   answer<{ name: string }>(http, ports, 'enrol-host', (from, host) =>
     enrolPeersHost(ports, from, host),
+  );
+  answer<DigestRanges>(http, ports, 'digest-ranges', (_from, request) =>
+    digestRanges(ports, request),
   );
   answer<Parameters<typeof hashPoint>[1]>(http, ports, 'hash-point', async (_from, point) => ({
     volumes: await hashPoint(ports, point),
