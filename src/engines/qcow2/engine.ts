@@ -18,7 +18,7 @@ import { compareImport } from './import-compare.ts';
 import { copyImport, inspectImport, pauseImport } from './import-copy.ts';
 import { abandonImport, cutOverImport } from './import-end.ts';
 import { openImport } from './import-open.ts';
-import { listVolumes, probeVolume, reachSource } from './import-source.ts';
+import { checkSource, listVolumes, probeVolume } from './import-source.ts';
 import { inspectMirror } from './mirror-look.ts';
 import { finishMirror, startMirror, stopMirror } from './mirror.ts';
 import { moveVolume } from './move-volume.ts';
@@ -66,7 +66,7 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine & { readonly im
 
   return {
     importer: {
-      checkSource: (source) => told(reachSource(site, source)),
+      checkSource: (source) => told(checkSource(site, source)),
       listVolumes: (source) => told(listVolumes(site, source)),
       probeVolume: (source, volume) => told(probeVolume(site, source, volume)),
       open: (id, request) => told(openImport(group(id), request)),

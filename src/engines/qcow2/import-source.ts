@@ -5,14 +5,18 @@ import { join } from 'node:path';
 import type { ImageFormat, SourceVolume } from '../../domain/import-source.ts';
 import { Failure, refuse } from '../../domain/refusal.ts';
 import type { FoundVolume, SourceAccess } from '../../ports/importer.ts';
+import { discoverLuns } from '../iscsi/discover.ts';
+import type { FoundLun } from '../iscsi/discover.ts';
 import { listExports } from '../nbd/connection.ts';
 import type { NbdConnection } from '../nbd/connection.ts';
+import { NbdRefused } from '../nbd/errors.ts';
 import type { NbdServer } from '../nbd/target.ts';
 import type { Site } from './group.ts';
 import { look } from './import-look.ts';
 import { openOrigin, secretOf } from './import-origin.ts';
 
 const ANSWER_LIMIT_MS = 5_000;
+const HTTP_UNAUTHORIZED = 401;
 const HEAD_BYTES = 64 * 1024;
 const LOOKED_AT = 'looked-at';
 
@@ -22,7 +26,7 @@ export async function reachSource(site: Site, source: SourceAccess): Promise<voi
   try {
     switch (endpoint.kind) {
       case 'nbd':
-        return void (await listExports(nbdServer(site, source)));
+        return void (await exportNames(site, source));
       case 'iscsi':
         return await answers(endpoint.host, endpoint.port);
       case 'file':
@@ -37,6 +41,51 @@ export async function reachSource(site: Site, source: SourceAccess): Promise<voi
   } catch (cause) {
     if (cause instanceof Failure) throw cause;
     unreachable(source, cause);
+  }
+}
+
+/** The same, and whether it lets this site in, as far as that shows before a volume is opened. */
+export async function checkSource(site: Site, source: SourceAccess): Promise<void> {
+  await reachSource(site, source);
+  const { endpoint } = source;
+  if (endpoint.kind === 'iscsi') await findLuns(site, source);
+  if (endpoint.kind !== 'http') return;
+  const { password } = secretOf(source, site.options.vault);
+  const login = Buffer.from(`${endpoint.user}:${password}`).toString('base64');
+  const headers = { ...(endpoint.user !== undefined && { authorization: `Basic ${login}` }) };
+  const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
+  const { status } = await fetch(endpoint.baseUrl, { method: 'HEAD', headers, signal }).catch(
+    (error: unknown) => unreachable(source, error instanceof Error ? error.cause : error),
+  );
+  // A directory that has no page of its own is no trouble; its images are asked for one by one.
+  if (status === HTTP_UNAUTHORIZED)
+    unreachable(source, new Error('it wants another user or password'));
+}
+
+/** Undefined where the server keeps them to itself. */
+async function exportNames(
+  site: Site,
+  source: SourceAccess,
+): Promise<readonly string[] | undefined> {
+  try {
+    return await listExports(nbdServer(site, source));
+  } catch (cause) {
+    if (cause instanceof NbdRefused && cause.code === 'refused') return undefined;
+    throw cause;
+  }
+}
+
+async function findLuns(site: Site, source: SourceAccess): Promise<readonly FoundLun[]> {
+  const { endpoint } = source;
+  if (endpoint.kind !== 'iscsi') throw new Failure(`source ${source.name} does not speak iSCSI`);
+  const { host, port, chapUser: user, initiatorName: ours = initiatorName(site) } = endpoint;
+  const { password: secret = '' } = secretOf(source, site.options.vault);
+  const chap = user === undefined ? undefined : { user, secret };
+  const portal = { host, port, initiatorName: ours, limitMs: ANSWER_LIMIT_MS };
+  try {
+    return await discoverLuns({ ...portal, ...(chap && { chap }) });
+  } catch (cause) {
+    return unreachable(source, cause);
   }
 }
 
@@ -85,14 +134,18 @@ export async function listVolumes(
   await reachSource(site, source);
   switch (endpoint.kind) {
     case 'nbd': {
-      const names = await listExports(nbdServer(site, source)).catch((cause: unknown) =>
+      const names = await exportNames(site, source).catch((cause: unknown) =>
         unreachable(source, cause),
       );
-      return names.map((locator) => ({ locator, sizeBytes: undefined }));
+      return names?.map((locator) => ({ locator, sizeBytes: undefined }));
     }
+    case 'iscsi':
+      return (await findLuns(site, source)).map(({ target, lun, sizeBytes }) => ({
+        locator: `${target}/${lun}`,
+        sizeBytes,
+      }));
     case 'file':
       return listFiles(endpoint.directory);
-    case 'iscsi':
     case 'http':
       return undefined;
   }
