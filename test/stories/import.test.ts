@@ -13,6 +13,7 @@ import {
   importOnce,
   readingFile,
   showImport,
+  volumeOpen,
 } from '../support/story-import.ts';
 import { processesIn, signalProcess } from '../support/site-processes.ts';
 import { nbdkitSource } from '../support/story-source.ts';
@@ -29,12 +30,7 @@ const sourceDirectory = join(sites.dir, 'sources');
 
 /** A host that comes as soon as the volume is open to it. */
 async function writerOf(...volumes: readonly string[]): Promise<NumberedWriter> {
-  for (const volume of volumes) {
-    await waitUntil(`${volume} is open to hosts`, 20_000, async () => {
-      const { serving } = await paris.attachment(volume);
-      return serving ? true : undefined;
-    });
-  }
+  for (const volume of volumes) await volumeOpen(paris, volume);
   return sites.startWriter({ volumes });
 }
 

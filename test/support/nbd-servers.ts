@@ -18,6 +18,7 @@ export interface ServerProcess {
   readonly pid: number;
   /** Everything it said on standard error so far. */
   readonly said: () => string;
+  readonly isRunning: () => boolean;
   readonly ended: Promise<void>;
   /** Sends the signal and waits until the process is gone. Safe to repeat. */
   readonly end: (signal?: NodeJS.Signals) => Promise<void>;
@@ -101,9 +102,21 @@ async function start(
 ): Promise<ServerProcess> {
   started += 1;
   const pidFile = join(directory, `${program}-${started}.pid`);
-  const child = spawn(program, argumentsFor(pidFile).flat(), {
-    stdio: ['ignore', 'ignore', 'pipe'],
+  const server = startProgram(program, argumentsFor(pidFile).flat());
+  await waitFor(`${program} serves`, () => {
+    assert.ok(server.isRunning(), `${program} ended: ${server.said()}`);
+    return existsSync(pidFile);
   });
+  return server;
+}
+
+/** Starts a program in the foreground; whoever calls finds out when it serves. */
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): ServerProcess {
+  const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   running.add(child);
@@ -122,10 +135,11 @@ async function start(
     clearTimeout(timer);
   };
   after(() => end('SIGKILL'));
-  await waitFor(`${program} serves`, () => {
-    assert.ok(running.has(child), `${program} ended: ${said}`);
-    return existsSync(pidFile);
-  });
-  assert.ok(child.pid !== undefined);
-  return { pid: child.pid, said: () => said, ended, end };
+  return {
+    pid: child.pid ?? 0,
+    said: () => said,
+    isRunning: () => running.has(child),
+    ended,
+    end,
+  };
 }

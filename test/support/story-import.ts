@@ -6,6 +6,7 @@ import type { ImportAnswer, JobAnswer } from './native-answers.ts';
 import type { StorySite } from './story-site.ts';
 
 const STATE_LIMIT_MS = 60_000;
+const OPEN_LIMIT_MS = 20_000;
 
 export async function addSource(
   site: StorySite,
@@ -23,6 +24,13 @@ export function createImport(site: StorySite, body: object): Promise<ImportAnswe
 
 export function showImport(site: StorySite, name: string): Promise<ImportAnswer> {
   return site.get<ImportAnswer>(`/imports/${name}`);
+}
+
+/** Once hosts may attach the volume here. */
+export async function volumeOpen(site: StorySite, volume: string): Promise<void> {
+  await waitUntil(`${volume} is open to hosts`, OPEN_LIMIT_MS, async () =>
+    (await site.attachment(volume)).serving ? true : undefined,
+  );
 }
 
 /** The import once it is in that state. */

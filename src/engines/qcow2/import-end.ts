@@ -19,7 +19,7 @@ import { inspectImport } from './import-copy.ts';
 import { cutSource, endImportJobs } from './import-jobs.ts';
 import { importHeadOptions, importJob, originNode, uncertainSentence } from './import-nodes.ts';
 import type { Importing, ImportingVolume } from './import-record.ts';
-import { headNode, layerNode, reopenOptions } from './nodes.ts';
+import { headNode, headOptions, layerNode, reopenOptions } from './nodes.ts';
 import { layerFile, specOf } from './record.ts';
 import type { GroupRecord, VolumeRecord } from './record.ts';
 
@@ -110,6 +110,7 @@ async function settle(
     graph.beneath.get(headNode(key)) === layerNode(key, number);
   const ours = importing.volumes.filter(isOurs);
   const left = importing.volumes.filter((volume) => !isOurs(volume));
+  await openToWrites(group, qmp, ours);
   const rest = { ...importing, volumes: left, switchedBy: undefined, copiedBy: undefined };
   await group.save({
     ...record,
@@ -125,6 +126,24 @@ async function settle(
   if (left.length === 0) return { isCutOver: true, pauseMs };
   const names = left.map(({ name }) => name).join(', ');
   return { isCutOver: false, why: `volume ${names} could not be switched and is copied again` };
+}
+
+/** What took the place of a volume that is only read is only read itself until it is opened anew. */
+async function openToWrites(
+  group: Group,
+  qmp: QmpClient,
+  volumes: readonly ImportingVolume[],
+): Promise<void> {
+  const io = await group.site.io();
+  const closed = volumes.filter(({ from }) => from.readOnly);
+  const layers = closed.map(({ key, number }) =>
+    reopenOptions({ node: layerNode(key, number), backing: null, readOnly: false, io }),
+  );
+  const heads = closed.map(({ key, number }) => ({
+    ...headOptions(key, layerNode(key, number)),
+    'read-only': false,
+  }));
+  if (closed.length > 0) await reopenNodes(qmp, [...layers, ...heads]);
 }
 
 function importedVolume(volume: ImportingVolume): VolumeRecord {
