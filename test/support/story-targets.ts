@@ -127,9 +127,9 @@ export async function webServer(
         response.writeHead(404).end();
         return;
       }
-      const parts = /^bytes=(?<from>\d+)-(?<to>\d*)$/.exec(request.headers.range ?? '')?.groups;
+      const parts = /^bytes=(?<from>\d+)-(?<to>\d+)$/.exec(request.headers.range ?? '')?.groups;
       const from = Number(parts?.['from'] ?? 0);
-      const to = Math.min(Number(parts?.['to'] || file.size - 1), file.size - 1);
+      const to = Math.min(Number(parts?.['to'] ?? Infinity), file.size - 1);
       response.writeHead(parts === undefined ? 200 : 206, {
         'accept-ranges': 'bytes',
         'content-length': to - from + 1,

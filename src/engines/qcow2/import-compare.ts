@@ -18,7 +18,7 @@ import type { Group } from './group.ts';
 import { inspectImport } from './import-copy.ts';
 import { flushCopies } from './import-end.ts';
 import { look } from './import-look.ts';
-import { openOrigin } from './import-origin.ts';
+import { WEB_PART_BYTES, openOrigin } from './import-origin.ts';
 import type { Importing, ImportingVolume } from './import-record.ts';
 import { initiatorName } from './import-source.ts';
 import { layerOptions } from './nodes.ts';
@@ -81,11 +81,16 @@ async function compareRanges(
         await openOrigin(qmp, { ...from, node: 'source', isLook: true, initiatorName: initiator });
         await addNode(qmp, await copyOptions(group, volume));
         const pair = [await show('source'), await show('copy')] as const;
-        const batches = Array.from({ length: Math.ceil(own.length / READS_AT_ONCE) }, (_, index) =>
-          own.slice(index * READS_AT_ONCE, (index + 1) * READS_AT_ONCE),
+        const isWeb = source.endpoint.kind === 'http';
+        const atOnce = isWeb ? 1 : READS_AT_ONCE;
+        const partBytes = isWeb ? WEB_PART_BYTES : RANGE_BYTES;
+        const batches = Array.from({ length: Math.ceil(own.length / atOnce) }, (_, index) =>
+          own.slice(index * atOnce, (index + 1) * atOnce),
         );
         for (const batch of batches) {
-          const found = await Promise.all(batch.map((range) => compareRange(pair, range)));
+          const found = await Promise.all(
+            batch.map((range) => compareRange(pair, range, partBytes)),
+          );
           for (const [index, one] of found.entries()) {
             const range = batch[index];
             if (range) note(range, one.digest);
@@ -119,12 +124,13 @@ interface Compared {
 async function compareRange(
   [source, copy]: readonly [NbdConnection, NbdConnection],
   range: ByteRange,
+  partBytes: number,
 ): Promise<Compared> {
   const { volumeId, offset, lengthBytes } = range;
   const areZero = await Promise.all([isZero(source, range), isZero(copy, range)]);
   if (areZero.every(Boolean)) return { digest: digestOf(Buffer.alloc(lengthBytes)), differing: [] };
   const [a, b] = await Promise.all([
-    source.read(offset, lengthBytes),
+    readParts(source, range, partBytes),
     copy.read(offset, lengthBytes),
   ]);
   const differing: ByteRange[] = [];
@@ -134,6 +140,18 @@ async function compareRange(
     differing.push({ volumeId, offset: offset + at, lengthBytes: end - at });
   }
   return { digest: digestOf(a), differing };
+}
+
+async function readParts(
+  connection: NbdConnection,
+  { offset, lengthBytes }: ByteRange,
+  partBytes: number,
+): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < lengthBytes; at += partBytes) {
+    parts.push(await connection.read(offset + at, Math.min(partBytes, lengthBytes - at)));
+  }
+  return Buffer.concat(parts);
 }
 
 /** Known to be zeros without reading. */

@@ -19,6 +19,7 @@ import { collectGarbage, enter, enterRunning } from './enter.ts';
 import { deleteNodes, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
 import { importFilterNode, importJob, originNode, uncertainSentence } from './import-nodes.ts';
+import { WEB_PART_BYTES } from './import-origin.ts';
 import type { Importing, ImportingVolume } from './import-record.ts';
 import { createLayers } from './layers.ts';
 import { headNode, layerNode, layerOptions } from './nodes.ts';
@@ -43,7 +44,7 @@ export function copyImport(group: Group, bytesPerSecond: number | undefined): Pr
     for (const volume of importing.volumes) {
       const id = importJob(volume);
       const job = findJob(jobs, id);
-      if (job === undefined) await startJob(group, qmp, volume, speed);
+      if (job === undefined) await startJob(group, qmp, importing, volume, speed);
       else await goOn(qmp, job, findJob(blockJobs, id), speed);
     }
   });
@@ -76,6 +77,7 @@ async function beginCopies(
 async function startJob(
   group: Group,
   qmp: QmpClient,
+  { source }: Importing,
   volume: ImportingVolume,
   speed: number,
 ): Promise<void> {
@@ -94,6 +96,10 @@ async function startJob(
     'filter-node-name': importFilterNode(key),
     sync: 'full',
     'copy-mode': 'background',
+    ...(source.endpoint.kind === 'http' && {
+      granularity: WEB_PART_BYTES,
+      'buf-size': WEB_PART_BYTES,
+    }),
     speed,
     'on-source-error': 'stop',
     'on-target-error': 'stop',
