@@ -9,12 +9,18 @@ export interface AgentState {
   readonly volumes: readonly FollowedVolume[];
 }
 
+/** A unix socket that speaks NBD, or a file. */
+export type Appearance = 'socket' | 'file';
+
 export interface FollowedVolume {
   readonly volumeId: string;
   readonly name: string;
   readonly sizeBytes: number;
   /** The history that programs on this host have seen through the bridge. */
   readonly history: string;
+  /** How it appears on this host; absent: as a socket. */
+  readonly as?: Appearance;
+  /** Where it appears. */
   readonly path: string;
   /** Requests fail, until somebody accepts what there is now. */
   readonly closed?: Closed;

@@ -11,22 +11,19 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve as absolute } from 'node:path';
 import type { HostBundle } from '../cli/host-bundle.ts';
 import { readAgentState, writeAgentState } from './agent-state.ts';
-import type { FollowedVolume } from './agent-state.ts';
+import type { Appearance, FollowedVolume } from './agent-state.ts';
 import { takeAcceptance } from './acceptance.ts';
 import { keepAsking } from './ask-site.ts';
 import type { SiteWords, ToldState } from './ask-site.ts';
 import { lockAgent } from './agent-lock.ts';
 import { writeStatus } from './agent-status.ts';
 import type { VolumeStatus } from './agent-status.ts';
+import { appear, appearAgain, disappear, isBridged } from './appearance.ts';
 import { BridgeRefused } from './bridge-refusal.ts';
-import { bridgePidFile } from './detach.ts';
 import { acceptance, standingOf } from './follow-plan.ts';
 import type { KnownWord, Serving, Standing, Waiting, Word } from './follow-plan.ts';
-import { endFollowedBridge, startFollowedBridge } from './followed-bridge.ts';
-import type { FollowedBridge } from './followed-bridge.ts';
 import { Lines } from './lines.ts';
 import type { Line } from './lines.ts';
-import { runningDaemon } from './storage-daemon.ts';
 
 const FIRST_WORD_LIMIT_MS = 15_000;
 const LOOK_AGAIN_MS = 500;
@@ -35,7 +32,8 @@ export interface AgentOptions {
   readonly bundle: HostBundle;
   /** Names or ids. */
   readonly volumes: readonly string[];
-  /** A socket for each volume appears here, under the volume's name. */
+  readonly as: Appearance;
+  /** Each volume appears here, under its name. */
   readonly directory: string;
   readonly patienceSeconds: number;
   /** Where the agent keeps what it must know when it is started again. */
@@ -159,13 +157,17 @@ export class Agent {
     const already = [...this.#volumes.values()].find(
       ({ name, volumeId }) => name === asked || volumeId === asked,
     );
-    if (already !== undefined && (already.closed || (await this.#isBridged(already)))) return;
+    const { as, directory, stateDirectory } = this.#options;
+    if (already?.closed) return;
+    if (already !== undefined && (await isBridged(stateDirectory, already))) {
+      await appearAgain(stateDirectory, already);
+      return;
+    }
     const { word, standing } = await this.#firstWord(asked);
-    const { directory } = this.#options;
     const path = join(absolute(directory), word.name);
     const { volumeId, name, sizeBytes, history } = word;
     if (already !== undefined) await this.#end(already);
-    const volume = { volumeId, name, sizeBytes, history: history.id, path };
+    const volume = { volumeId, name, sizeBytes, history: history.id, as, path };
     await this.#open(volume, standing);
   }
 
@@ -206,7 +208,9 @@ export class Agent {
     await this.#keep(volume);
     try {
       await this.#lead([{ ...volume, serves, siteId }]);
-      await startFollowedBridge(this.#bridgeOf(volume));
+      const { stateDirectory, patienceSeconds } = this.#options;
+      const linePath = this.#lines.linkOf(volume.volumeId);
+      await appear(stateDirectory, volume, { linePath, patienceSeconds });
       this.#tellOpen(volume, standing);
     } catch (reason) {
       await this.#forget(volume);
@@ -309,10 +313,9 @@ export class Agent {
     for (const volume of closed) {
       const standing = standingOf(undefined, this.#wordsOn(volume.volumeId));
       if (standing.kind !== 'open' || acceptance(standing.word) !== accepted) continue;
-      const { volumeId, name, path } = volume;
       await this.#end(volume);
       const { sizeBytes, history } = standing.word;
-      const fresh = { volumeId, name, sizeBytes, history: history.id, path };
+      const fresh = { ...identityOf(volume), sizeBytes, history: history.id };
       await this.#open(fresh, standing);
     }
   }
@@ -351,21 +354,8 @@ export class Agent {
     return new Map(entries);
   }
 
-  async #isBridged(volume: FollowedVolume): Promise<boolean> {
-    return (await runningDaemon(this.#bridgeOf(volume).pidFile)) !== undefined;
-  }
-
-  #bridgeOf({ volumeId, name, path }: FollowedVolume): FollowedBridge {
-    const { stateDirectory, patienceSeconds } = this.#options;
-    return {
-      ...{ volumeId, name, path, patienceSeconds },
-      linePath: this.#lines.linkOf(volumeId),
-      pidFile: bridgePidFile(stateDirectory, volumeId),
-    };
-  }
-
   async #end(volume: FollowedVolume): Promise<void> {
-    await endFollowedBridge(this.#bridgeOf(volume));
+    await disappear(this.#options.stateDirectory, volume);
     await this.#lines.drop(volume.volumeId);
   }
 
@@ -396,6 +386,16 @@ export class Agent {
     clearTimeout(timer);
     this.#wake = Promise.withResolvers<void>();
   }
+}
+
+/** What stays the same when it is opened afresh. */
+function identityOf({
+  volumeId,
+  name,
+  as,
+  path,
+}: FollowedVolume): Pick<FollowedVolume, 'volumeId' | 'name' | 'as' | 'path'> {
+  return { volumeId, name, path, ...(as && { as }) };
 }
 
 type OpenStanding = Standing & { readonly kind: 'open' };

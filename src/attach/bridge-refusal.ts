@@ -19,6 +19,8 @@ export type BridgeRefusal =
   | 'not_nbd'
   | 'socket_in_use'
   | 'socket_path_unusable'
+  | 'file_path_unusable'
+  | 'host_cannot'
   | 'not_followed'
   | 'agent_running'
   | 'daemon_missing'

@@ -2,7 +2,7 @@ import { chmod, lstat, mkdtemp, rename, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join, resolve as absolute } from 'node:path';
 import { BridgeRefused } from './bridge-refusal.ts';
-import { endRunningDaemon, runningDaemon } from './storage-daemon.ts';
+import { endRunningDaemon, runningDaemon } from './daemon-process.ts';
 
 /** The kernel's limit for a unix socket's path, without the ending zero. */
 const MAX_SOCKET_PATH_BYTES = 107;

@@ -4,7 +4,7 @@ import { checkExport } from './bridge-refusal.ts';
 import type { BridgedExport } from './bridge-refusal.ts';
 import { hideSocket, pidFileOf, removeBridgeFiles } from './bridge-socket.ts';
 import { startStorageDaemon } from './storage-daemon.ts';
-import type { StorageDaemon } from './storage-daemon.ts';
+import type { Daemon } from './daemon-process.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -66,7 +66,7 @@ export async function bridgeVolumeDetached(request: BridgeRequest): Promise<Brid
   return describe(request, daemon);
 }
 
-async function start(request: BridgeRequest): Promise<StorageDaemon> {
+async function start(request: BridgeRequest): Promise<Daemon> {
   await checkExport(request, request.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
   const socket = await hideSocket(request.socketPath);
   const pidFile = pidFileOf(request.socketPath);
@@ -90,10 +90,7 @@ async function start(request: BridgeRequest): Promise<StorageDaemon> {
   }
 }
 
-function describe(
-  { exportName, socketPath }: BridgeRequest,
-  { pid }: StorageDaemon,
-): BridgedVolume {
+function describe({ exportName, socketPath }: BridgeRequest, { pid }: Daemon): BridgedVolume {
   return {
     pid,
     socketPath,

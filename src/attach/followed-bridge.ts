@@ -1,7 +1,8 @@
 /** The bridge of a volume that is followed: what programs on this host have open, wherever it moves. */
 import { rm } from 'node:fs/promises';
 import { hideSocket } from './bridge-socket.ts';
-import { endRunningDaemon, startStorageDaemon } from './storage-daemon.ts';
+import { endRunningDaemon } from './daemon-process.ts';
+import { startStorageDaemon } from './storage-daemon.ts';
 
 export interface FollowedBridge {
   readonly volumeId: string;

@@ -4,7 +4,8 @@ import { basename, join } from 'node:path';
 import { connectNbd } from '../engines/nbd/connection.ts';
 import { lineArguments, wallArguments } from './line.ts';
 import type { CarriedVolume, LineOptions } from './line.ts';
-import { endRunningDaemon, runningDaemon, startStorageDaemon } from './storage-daemon.ts';
+import { endRunningDaemon, runningDaemon } from './daemon-process.ts';
+import { startStorageDaemon } from './storage-daemon.ts';
 
 const SECTOR_BYTES = 512;
 const LINE_SOCKET = /^line-(?<number>\d+)\.sock$/;

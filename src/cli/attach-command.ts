@@ -36,6 +36,7 @@ export interface BridgeRequest {
 export interface FollowRequest {
   readonly bundle: HostBundle;
   readonly volumes: readonly string[];
+  readonly as: 'socket' | 'file';
   readonly directory: string;
   readonly patienceSeconds: number;
   readonly stateDirectory: string;
@@ -68,6 +69,7 @@ export interface OpenBridge {
 
 interface AttachOptions {
   readonly socket?: string;
+  readonly fuse?: string;
   readonly bundle?: string;
   readonly credentials?: string;
   readonly state?: string;
@@ -83,19 +85,25 @@ and go on at the other site. The command runs as long as it shall follow; Ctrl-C
 ends it alone: volumes stay attached for the next one, which may be a system service. After a
 failover that may have lost writes all requests fail, and it says how to go on.
 
+With --socket each is a unix socket that speaks NBD. With --fuse each is a plain file, for what speaks
+no NBD: it may have a file system and be loop-mounted. That needs /dev/fuse, and Debian's packages
+libnbd-bin and fuse3.
+
 With --credentials it is a single volume at a single site.
 
 Examples:
   baton attach data log --bundle /etc/baton/host --socket /run/volumes
+  baton attach data --bundle /etc/baton/host --fuse /run/files
   baton attach --accept 6f1c…                     go on after a failover, with what there is
   baton attach data --credentials ./app1 --socket ./data.sock --detach`;
 
 export function addAttachCommands(program: Command, terminal: Terminal, bridges: Bridges): void {
   program
     .command('attach [volumes...]')
-    .summary('open volumes as sockets of this host, and follow them from site to site')
+    .summary('open volumes as sockets or files of this host, and follow them from site to site')
     .option('--bundle <directory>', 'what "baton host enrol" wrote: volumes are followed')
     .option('--socket <path>', 'a directory for their sockets; without --bundle, the socket itself')
+    .option('--fuse <directory>', 'a directory for files in place of sockets; with --bundle')
     .option('--state <directory>', 'what the agent keeps (default: below /run, or the session)')
     .option('--accept <point>', 'go on with this history, although writes may be missing')
     .option('--credentials <directory>', 'what "baton host create --out" wrote: one site only')
@@ -105,6 +113,7 @@ export function addAttachCommands(program: Command, terminal: Terminal, bridges:
     .addHelpText('after', ATTACH_HELP)
     .action(async (volumes: readonly string[], options: AttachOptions, command: Command) => {
       if (options.bundle === undefined && options.accept === undefined) {
+        if (options.fuse !== undefined) throw new UsageError('--fuse is for --bundle');
         await attachOne(terminal, bridges)(volumes, options, command);
       } else await follow(terminal, bridges, volumes, options);
     });

@@ -1,7 +1,7 @@
 /** `baton attach --bundle`: the agent in the foreground, and what others ask of it. */
 import { join, resolve } from 'node:path';
 import { UsageError } from './exit-codes.ts';
-import type { Bridges, FollowedStatus } from './attach-command.ts';
+import type { Bridges, FollowedStatus, FollowRequest } from './attach-command.ts';
 import { readBundle } from './host-bundle.ts';
 import { parseSeconds } from './quantities.ts';
 import { table } from './table.ts';
@@ -10,6 +10,7 @@ import type { Terminal } from './terminal.ts';
 export interface FollowOptions {
   readonly bundle?: string;
   readonly socket?: string;
+  readonly fuse?: string;
   readonly state?: string;
   readonly accept?: string;
   readonly patience: string;
@@ -33,11 +34,11 @@ export async function follow(
       return;
     }
   }
-  const directory = whereTo(options);
+  const where = whereTo(options);
   const agent = await bridges.follow({
     bundle: await readBundle(resolve(options.bundle ?? '')),
     volumes,
-    directory,
+    ...where,
     patienceSeconds: parseSeconds(options.patience),
     stateDirectory,
     onChange: (status) => terminal.err(`${sayStatus(status)}\n`),
@@ -50,15 +51,18 @@ export async function follow(
   if (how === 'SIGINT') await bridges.detachAll(stateDirectory);
 }
 
-/** A directory for the sockets. */
-function whereTo(options: FollowOptions): string {
-  const { socket } = options;
-  if (socket === undefined) throw new UsageError('with --bundle: wanted --socket DIRECTORY');
+/** How and where they shall appear. */
+function whereTo(options: FollowOptions): Pick<FollowRequest, 'as' | 'directory'> {
+  const { socket, fuse } = options;
+  const directory = socket ?? fuse;
+  if (directory === undefined || (socket !== undefined && fuse !== undefined)) {
+    throw new UsageError('with --bundle: wanted --socket DIRECTORY or --fuse DIRECTORY');
+  }
   const other = (['readOnly', 'detach', 'credentials'] as const).find(
     (name) => options[name] !== undefined,
   );
   if (other !== undefined) throw new UsageError(`--${spelled[other]} is not for --bundle`);
-  return resolve(socket);
+  return { as: socket === undefined ? 'file' : 'socket', directory: resolve(directory) };
 }
 
 const spelled = { readOnly: 'read-only', detach: 'detach', credentials: 'credentials' } as const;

@@ -24,6 +24,10 @@ const MIB = 1024 * 1024;
 
 export interface AgentOptions {
   readonly patience?: string;
+  /** How its volumes appear. */
+  readonly as?: 'socket' | 'fuse';
+  /** Told where they will appear, before anything is attached. */
+  readonly before?: (directory: string) => Promise<void>;
 }
 
 export class StoryAgent {
@@ -43,15 +47,16 @@ export class StoryAgent {
   static async attach(
     sites: TwoSites,
     volumes: readonly string[],
-    { patience = '60s' }: AgentOptions = {},
+    { patience = '60s', as = 'socket', before }: AgentOptions = {},
   ): Promise<StoryAgent> {
     const directory = join(sites.dir, `h${(made += 1)}`);
     const [bundle, appear] = [join(directory, 'bundle'), join(directory, 'v')];
     await mkdir(appear, { recursive: true });
+    await before?.(appear);
     const path = '/hosts/app1/enrolment';
     await writeBundle(bundle, await sites.paris.ask<Enrolment>({ method: 'POST', path }));
     const agent = new StoryAgent(directory, [
-      ...['attach', ...volumes, '--bundle', bundle, '--socket', appear, '--patience', patience],
+      ...['attach', ...volumes, '--bundle', bundle, `--${as}`, appear, '--patience', patience],
     ]);
     await agent.start();
     return agent;

@@ -1,0 +1,73 @@
+/** How a followed volume appears on this host: its bridge, and what stands on that. */
+import { join } from 'node:path';
+import type { FollowedVolume } from './agent-state.ts';
+import { runningDaemon } from './daemon-process.ts';
+import { endFollowedBridge, startFollowedBridge } from './followed-bridge.ts';
+import { hideFile, isShown, showFile } from './volume-file.ts';
+import type { VolumeFile } from './volume-file.ts';
+
+type Appearing = Pick<FollowedVolume, 'volumeId' | 'name' | 'as' | 'path'>;
+
+export interface BridgeWay {
+  /** A link to the socket of its present line. */
+  readonly linePath: string;
+  readonly patienceSeconds: number;
+}
+
+/**
+ * Starts the bridge, and what shows it. They go on when this process ends.
+ *
+ * @throws BridgeRefused — nothing is left
+ */
+export async function appear(
+  stateDirectory: string,
+  volume: Appearing,
+  way: BridgeWay,
+): Promise<void> {
+  const { volumeId, name } = volume;
+  await startFollowedBridge({ volumeId, name, ...bridgeFiles(stateDirectory, volume), ...way });
+  try {
+    await appearAgain(stateDirectory, volume);
+  } catch (reason) {
+    await disappear(stateDirectory, volume);
+    throw reason;
+  }
+}
+
+/**
+ * Starts what shows a bridge that runs, where that has ended. Nothing that was acknowledged was in it.
+ *
+ * @throws BridgeRefused — the bridge runs, and shows nowhere
+ */
+export async function appearAgain(stateDirectory: string, volume: Appearing): Promise<void> {
+  if (volume.as !== 'file') return;
+  const file = fileOf(stateDirectory, volume);
+  if (await isShown(file)) return;
+  await showFile(file, bridgeFiles(stateDirectory, volume).path, volume.name);
+}
+
+/** Parts whoever has it open from it. Safe to repeat, in whatever state it is. */
+export async function disappear(stateDirectory: string, volume: Appearing): Promise<void> {
+  if (volume.as === 'file') await hideFile(fileOf(stateDirectory, volume));
+  await endFollowedBridge(bridgeFiles(stateDirectory, volume));
+}
+
+/** Whether its bridge runs. */
+export async function isBridged(stateDirectory: string, volume: Appearing): Promise<boolean> {
+  return (await runningDaemon(bridgeFiles(stateDirectory, volume).pidFile)) !== undefined;
+}
+
+/** Of a volume that is a socket, that is the bridge's own; else the bridge has one of ours. */
+function bridgeFiles(
+  stateDirectory: string,
+  { volumeId, as, path }: Appearing,
+): { readonly path: string; readonly pidFile: string } {
+  return {
+    path: as === 'file' ? join(stateDirectory, `${volumeId}.sock`) : path,
+    pidFile: join(stateDirectory, `${volumeId}.pid`),
+  };
+}
+
+function fileOf(stateDirectory: string, { volumeId, path }: Appearing): VolumeFile {
+  return { path, pidFile: join(stateDirectory, `${volumeId}.file.pid`) };
+}
