@@ -117,6 +117,25 @@ test('an agentless import lets the host move first, and copies when it is told t
   await becomes(world, id, 'Ready_For_Cutover');
 });
 
+test('a copy that is paused stands still while its host goes on, and is resumed', async (t) => {
+  const world = await foreignSystem(t);
+  lookAfter(t, world.paris);
+  world.paris.importer.isSlow = true;
+  const id = await begin(world);
+  const copying = await becomes(world, id, 'Copy_In_Progress');
+  assert.equal(copying['progress_percentage'], 0);
+
+  assert.equal((await act(world, id, 'pause')).status, 204);
+  world.paris.importer.isSlow = false;
+  await writeAsHost(world, 7, 7);
+
+  assert.equal((await shown(world, id))['state'], 'Paused');
+  assert.equal(onSource(world, 7), 7);
+  await refused(world, 422, () => act(world, id, 'cutover'));
+  assert.equal((await act(world, id, 'resume')).status, 204);
+  await becomes(world, id, 'Ready_For_Cutover');
+});
+
 test('an automatic cut-over needs nobody', async (t) => {
   const world = await foreignSystem(t);
   lookAfter(t, world.paris);

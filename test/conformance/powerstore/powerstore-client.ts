@@ -38,6 +38,7 @@ export interface PowerStoreClient {
   /** @throws ClientRefused */
   readonly call: (call: string, positional?: readonly unknown[], named?: Named) => Promise<unknown>;
   /** By the client's generic request, for what it has no method of. @throws ClientRefused */
+  readonly request: (method: string, path: string, body?: object) => Promise<unknown>;
   readonly post: (path: string, body?: object) => Promise<unknown>;
 }
 
@@ -78,11 +79,9 @@ export async function powerstoreClients(
         return result;
       });
     };
-    return {
-      call,
-      post: (path, body) =>
-        call('provisioning.client.request', ['POST', `${powerstore}/${path}`, body ?? null]),
-    };
+    const request: PowerStoreClient['request'] = (method, path, body) =>
+      call('provisioning.client.request', [method, `${powerstore}/${path}`, body ?? null]);
+    return { call, request, post: (path, body) => request('POST', path, body) };
   };
   return { paris: clientOf('paris'), lyon: clientOf('lyon') };
 }
