@@ -7,7 +7,7 @@ import { Failure, Refusal } from '../domain/refusal.ts';
 import { newest } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
-import { mirrorStep, withFact } from '../domain/synchrony.ts';
+import { mirrorStep, proven, provenPoint, withFact } from '../domain/synchrony.ts';
 import type { MirrorState } from '../domain/synchrony.ts';
 import { LinkFailure } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
@@ -70,6 +70,46 @@ export async function keepMirror(
   await beginMirror(ports, session, base);
 }
 
+/**
+ * Compares what was written since the two sites were parted; only then may they be in sync again.
+ * Where they differ the mirror is ended, and everything since then is compared once more with the next.
+ */
+export async function proveMirror(
+  ports: Deps,
+  session: ReplicationSession,
+  signal: AbortSignal,
+): Promise<void> {
+  const { store, engine, log } = ports;
+  const { groupId, peerId, sync } = session;
+  if (sync?.mirrorId === undefined) return;
+  const { mirrorId } = sync;
+  const points = await store.read((tx) => tx.points.where({ groupId }));
+  const afterPointId = provenPoint(sync, points)?.id;
+  const request = { groupId, mirrorId, peerId, afterPointId };
+  const watch = { signal, onProgress: () => undefined };
+  try {
+    const { comparedBytes, differing } = await engine.compareMirror(request, watch);
+    const [first] = differing;
+    if (first === undefined) {
+      await store.transaction((tx) => tx.sessions.change(session.id, (s) => proven(s, mirrorId)));
+      log.info({ event: 'mirror_compared', groupId, mirrorId, comparedBytes });
+      return;
+    }
+    log.error({ event: 'mirror_differs', groupId, mirrorId, comparedBytes, differing });
+    const why = `volume ${first.volumeId} differs at byte ${first.offset}`;
+    await noteFact(ports, session, { fact: 'broken', why });
+    await engine.stopMirror(groupId);
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!isOfTheWorld(error)) throw error;
+    log.warn({ event: 'mirror_not_compared', groupId, mirrorId, why: error.message });
+  }
+}
+
+function isOfTheWorld(error: unknown): error is Error {
+  return [Refusal, Failure, LinkFailure].some((kind) => error instanceof kind);
+}
+
 /** One that does not come to be counts as lost, as its standby may hold something by now. */
 async function beginMirror(
   ports: Deps,
@@ -89,8 +129,7 @@ async function beginMirror(
     const reconnect = { reconnectSeconds: reconnectSeconds(begun.sync) };
     await engine.startMirror({ groupId, mirrorId, basePointId, peerId, target, ...reconnect });
   } catch (error) {
-    const isWorld = [Refusal, Failure, LinkFailure].some((kind) => error instanceof kind);
-    if (!isWorld || !(error instanceof Error)) throw error;
+    if (!isOfTheWorld(error)) throw error;
     log.warn({ event: 'mirror_not_begun', groupId, mirrorId, why: error.message });
     await noteFact(ports, begun, { fact: 'broken', why: error.message });
   }

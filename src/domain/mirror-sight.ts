@@ -42,7 +42,7 @@ export interface Judgement {
 
 /**
  * What a look at the mirror means for the session. In sync are two copies only while every volume is
- * level, nothing waits, the standby's data plane is the one that opened it and was heard of
+ * level, what was written while they were parted has been compared, nothing waits, the standby's data plane is the one that opened it and was heard of
  * lately, and the destination has recorded that it is complete.
  */
 export function judge(sync: Synchrony, sight: MirrorSight): Judgement | undefined {
@@ -63,6 +63,7 @@ export function judge(sync: Synchrony, sight: MirrorSight): Judgement | undefine
     return says('held_up', 'the other site is not heard of');
   }
   if (strangerMs > 0) return says('held_up', 'the standby may have lost its data plane');
-  if (state === 'copying' || sight.recorded !== sync.mirrorId) return undefined;
+  const isComparing = sync.unproven !== undefined;
+  if (state === 'copying' || isComparing || sight.recorded !== sync.mirrorId) return undefined;
   return says('levelled', 'every write is at both sites');
 }

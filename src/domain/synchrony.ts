@@ -26,6 +26,11 @@ export interface Synchrony {
    * point has all that the standby has, so only that may take its place.
    */
   readonly lostAfter: number | undefined;
+  /**
+   * At the source, since it was parted from a destination it had been in sync with: the sequence of
+   * its newest point then. What was written later is compared before it is in sync again.
+   */
+  readonly unproven: number | undefined;
   /** It becomes asynchronous once a point has all that the standby has. */
   readonly isEnding: boolean;
 }
@@ -44,6 +49,7 @@ export function newSynchrony(stallSeconds: number, why: string, at: Instant): Sy
     mirrorId: undefined,
     completeUpTo: undefined,
     lostAfter: undefined,
+    unproven: undefined,
     isEnding: false,
   };
 }
@@ -106,8 +112,28 @@ export function withFact(
   const condition = afterFact(sync.condition, fact, why, at);
   const lostAfter =
     fact === 'levelled' || fact === 'begun' ? undefined : (sync.lostAfter ?? newestSequence);
-  if (condition === sync.condition && lostAfter === sync.lostAfter) return session;
-  return { ...session, sync: { ...sync, condition, lostAfter } };
+  const isParted = fact === 'broken' || fact === 'ended';
+  const wasInSync = sync.condition.state !== 'catching_up';
+  const unproven = sync.unproven ?? (isParted && wasInSync ? newestSequence : undefined);
+  const after = { ...sync, condition, lostAfter, unproven };
+  const isSame =
+    condition === sync.condition && lostAfter === sync.lostAfter && unproven === sync.unproven;
+  return isSame ? session : { ...session, sync: after };
+}
+
+/** The session once what its mirror carried is known to be the same at both sites. */
+export function proven(session: ReplicationSession, mirrorId: MirrorId): ReplicationSession {
+  const { sync } = session;
+  if (sync?.mirrorId !== mirrorId) return session;
+  return { ...session, sync: { ...sync, unproven: undefined } };
+}
+
+/** The point after which everything is to be compared; undefined: there is none that old any more. */
+export function provenPoint(
+  { unproven }: Pick<Synchrony, 'unproven'>,
+  points: readonly RecoveryPoint[],
+): RecoveryPoint | undefined {
+  return newest(points.filter(({ sequence }) => sequence <= (unproven ?? 0)));
 }
 
 /** The session once the holder has changed, or its standby has become a point: all begins anew. */

@@ -1,5 +1,5 @@
 import type { GroupId, MirrorId, PointId, SiteId, VolumeId } from '../domain/ids.ts';
-import type { ReceivingTarget, VolumeSpec } from './engine.ts';
+import type { ReceivingTarget, SendWatch, VolumeSpec } from './engine.ts';
 
 /**
  * The synchronous half of an engine. A *mirror* carries every write of the source's hosts to a
@@ -50,6 +50,16 @@ export interface Mirroring {
   inspectMirror(groupId: GroupId): Promise<MirrorInspection | undefined>;
 
   /**
+   * Compares what a level mirror's two ends have, wherever something was written here after a point,
+   * while hosts write on. A range that differs is looked at again: a write may have been on its way.
+   * Changes nothing; what hosts write meanwhile is in neither answer nor question.
+   *
+   * @throws Failure when it is another mirror, is not level, or ends meanwhile
+   * @throws LinkFailure when the target does not answer
+   */
+  compareMirror(request: CompareMirror, watch: SendWatch): Promise<ComparedMirror>;
+
+  /**
    * Ends a mirror that is level: on return the standby's content is the present's. Hosts are fenced,
    * or what they write from then on is here alone.
    *
@@ -77,6 +87,26 @@ export interface StartMirror {
   readonly target: ReceivingTarget;
   /** A connection that breaks is tried again for this long before hosts go on alone; whole seconds. */
   readonly reconnectSeconds: number;
+}
+
+export interface CompareMirror {
+  readonly groupId: GroupId;
+  readonly mirrorId: MirrorId;
+  readonly peerId: SiteId;
+  /** undefined: everything was written after it. */
+  readonly afterPointId: PointId | undefined;
+}
+
+export interface ComparedMirror {
+  readonly comparedBytes: number;
+  /** In the end; empty where both have the same. */
+  readonly differing: readonly DifferingRange[];
+}
+
+export interface DifferingRange {
+  readonly volumeId: VolumeId;
+  readonly offset: number;
+  readonly lengthBytes: number;
 }
 
 export interface MirrorInspection {

@@ -1,15 +1,17 @@
 /**
  * Knows how far each synchronous session's standby is complete, and bounds how long hosts wait.
  *
- *   look ─▶ level, and the other site heard of ──▶ in_sync
+ *   look ─▶ level after a return ──▶ compare what was written meanwhile
+ *        ─▶ level, and the other site heard of ──▶ in_sync
  *        ─▶ a write has waited too long ──▶ fractured, then cut the link: hosts go on once their
  *           daemon gives up connecting again, which is later
  *        ─▶ failed, or absent where it should be ──▶ end it, begin another (see `keepMirror`)
  */
 import type { AppPorts } from '../app/app-ports.ts';
-import { keepMirror, noteFact } from '../app/keep-mirror.ts';
+import { keepMirror, noteFact, proveMirror } from '../app/keep-mirror.ts';
 import type { DataPlaneSight } from '../app/meet-peer.ts';
 import type { GroupId, SiteId } from '../domain/ids.ts';
+import { wantsMirror } from '../domain/synchrony.ts';
 import { cutAfterMs, judge } from '../domain/mirror-sight.ts';
 import type { MirrorSight } from '../domain/mirror-sight.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
@@ -44,6 +46,8 @@ interface Memory {
   readonly last: Map<GroupId, MirrorInspection>;
   /** What is being done about a group's mirror; one thing at a time. */
   readonly acts: Map<GroupId, Promise<void>>;
+  /** Ends a comparison. */
+  readonly proofs: Map<GroupId, AbortController>;
 }
 
 export function mirrorWatch(ports: AppPorts, linkCut: LinkCut | undefined): MirrorWatch {
@@ -54,6 +58,7 @@ export function mirrorWatch(ports: AppPorts, linkCut: LinkCut | undefined): Mirr
     strangers: new Map(),
     last: new Map(),
     acts: new Map(),
+    proofs: new Map(),
   };
   const rounds = loop(ports, 'mirror-watch', REST_MS, async () => {
     const sessions = await ports.store.read((tx) => tx.sessions.where({ role: 'source' }));
@@ -66,6 +71,7 @@ export function mirrorWatch(ports: AppPorts, linkCut: LinkCut | undefined): Mirr
   return {
     stop: async () => {
       await rounds.stop();
+      for (const proof of memory.proofs.values()) proof.abort();
       await Promise.all(memory.acts.values());
     },
     level: (groupId) => memory.levels.get(groupId),
@@ -89,7 +95,9 @@ async function watch(
     const seen = await look(ports, groupId);
     if (seen !== 'silent' && seen !== undefined) memory.last.set(groupId, seen);
     const sight = sightOf(ports, session, seen, memory);
-    if (sync.mirrorId !== undefined && sight.state === 'level') {
+    const isLevel = sight.state === 'level' && wantsMirror(session);
+    if (!isLevel) memory.proofs.get(groupId)?.abort();
+    if (sync.mirrorId !== undefined && isLevel && sync.unproven === undefined) {
       memory.levels.set(groupId, { mirrorId: sync.mirrorId, at });
     }
     const judgement = judge(sync, sight);
@@ -98,6 +106,7 @@ async function watch(
       await cut(ports, linkCut, groupId, memory);
     }
     const lost = judgement?.fact === 'broken' && sight.state !== 'absent';
+    if (isLevel && !lost && sync.unproven !== undefined) return prove(ports, session, memory);
     if (sight.state !== 'silent') act(ports, session, lost ? 'failed' : sight.state, memory);
   } catch (error) {
     log.error({ event: 'mirror_not_seen', groupId, error });
@@ -164,12 +173,29 @@ function act(
   ports: AppPorts,
   session: ReplicationSession,
   state: Parameters<typeof keepMirror>[2],
-  { acts }: Memory,
+  memory: Memory,
 ): void {
+  begin(ports, session, memory, () => keepMirror(ports, session, state));
+}
+
+function prove(ports: AppPorts, session: ReplicationSession, memory: Memory): void {
   const { groupId } = session;
+  const proof = new AbortController();
+  begin(ports, session, memory, () => {
+    memory.proofs.set(groupId, proof);
+    return proveMirror(ports, session, proof.signal).finally(() => memory.proofs.delete(groupId));
+  });
+}
+
+function begin(
+  { log }: AppPorts,
+  { groupId }: ReplicationSession,
+  { acts }: Memory,
+  act: () => Promise<void>,
+): void {
   if (acts.has(groupId)) return;
-  const work = keepMirror(ports, session, state)
-    .catch((error: unknown) => ports.log.error({ event: 'mirror_not_kept', groupId, error }))
+  const work = act()
+    .catch((error: unknown) => log.error({ event: 'mirror_not_kept', groupId, error }))
     .finally(() => acts.delete(groupId));
   acts.set(groupId, work);
 }

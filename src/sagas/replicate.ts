@@ -149,7 +149,11 @@ async function deliver(
   const past = surpasses(now, point);
   const complete = { groupId, epoch, pointId, sequence, sealedAt, volumes, surpasses: past };
   const { completedAt } = await peer.completePoint(peerId, complete);
-  if (past !== undefined) await store.transaction((tx) => leaveMirror(tx, sessionId, past));
+  if (past !== undefined) {
+    // First: of a session that is asynchronous from then on nobody looks after a mirror.
+    await engine.stopMirror(groupId);
+    await store.transaction((tx) => leaveMirror(tx, sessionId, past));
+  }
 
   return {
     completedAt,

@@ -96,6 +96,53 @@ export function mirrorsContract(both: BothSites): void {
     await assertStandby(b, groupId, mirrorId, [0, 0, 0, 0, 4]);
   });
 
+  test('what both ends of a mirror have is compared under a writer, as far as it is new', async () => {
+    const { a } = both();
+    const group = await mirrored(both());
+    const { groupId, served, basePointId } = group;
+    await asHost(a, served, 'data', (v) => writeWithoutFlush(v, [0, 5000], 3));
+    const isOver = new AbortController();
+    const writing = asHost(a, served, 'data', async (v) => {
+      for (let tag = 1; !isOver.signal.aborted; tag += 1)
+        await writeWithoutFlush(v, [1], tag % 200);
+    });
+
+    const late = await compared(both(), group, basePointId);
+    const all = await compared(both(), group, undefined);
+    isOver.abort();
+    await writing;
+
+    assert.deepEqual([all.differing, late.differing], [[], []]);
+    assert.ok(late.comparedBytes > 0 && late.comparedBytes <= all.comparedBytes);
+    assert.equal((await level(a, groupId)).state, 'level');
+  });
+
+  test('a block that differs between both ends of a mirror is found, and stays as it is', async () => {
+    const { a, b } = both();
+    const group = await mirrored(both());
+    const { groupId, served, mirrorId, basePointId, target, volumes } = group;
+    const { volumeId } = volumes.find(({ name }) => name === 'data') ?? assert.fail('no volume');
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [1, 2], 3));
+    await a.writeThere(target, volumeId, 2 * block(0).length, block(9));
+
+    const { differing } = await compared(both(), group, basePointId);
+
+    assert.deepEqual(differing, [
+      { volumeId, offset: 2 * block(0).length, lengthBytes: block(0).length },
+    ]);
+    await assertStandby(b, groupId, mirrorId, [0, 3, 9]);
+  });
+
+  test('a mirror that has ended, or is another one, cannot be compared', async () => {
+    const { a } = both();
+    const group = await mirrored(both());
+    const other = { ...group, mirrorId: newMirror() };
+
+    await assert.rejects(compared(both(), other, undefined), Failure);
+    await a.engine.stopMirror(group.groupId);
+    await assert.rejects(compared(both(), group, undefined), Failure);
+  });
+
   test('a mirror whose standby is gone fails for good, and hosts go on', async () => {
     const { a, b } = both();
     const group = await mirrored(both());
@@ -236,6 +283,16 @@ function startOf(
 ): Parameters<ContractSite['engine']['startMirror']>[0] {
   const reconnectSeconds = RECONNECT_SECONDS;
   return { groupId, mirrorId, basePointId, peerId: b.siteId, target, reconnectSeconds };
+}
+
+function compared(
+  { a, b }: ContractSites,
+  { groupId, mirrorId }: Mirrored,
+  afterPointId: PointId | undefined,
+): ReturnType<ContractSite['engine']['compareMirror']> {
+  const watch = { signal: new AbortController().signal, onProgress: () => undefined };
+  const request = { groupId, mirrorId, peerId: b.siteId, afterPointId };
+  return a.engine.compareMirror(request, watch);
 }
 
 const level = (site: ContractSite, groupId: GroupId): Promise<MirrorInspection> =>

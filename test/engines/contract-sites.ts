@@ -1,5 +1,5 @@
-import type { CopyId, GroupId, SiteId } from '../../src/domain/ids.ts';
-import type { Engine, ServedGroup } from '../../src/ports/engine.ts';
+import type { CopyId, GroupId, SiteId, VolumeId } from '../../src/domain/ids.ts';
+import type { Engine, ReceivingTarget, ServedGroup } from '../../src/ports/engine.ts';
 
 /** What the engine's contract needs of an adapter: two sites, and a way to be host or fate. */
 export interface ContractSites {
@@ -20,6 +20,13 @@ export interface ContractSite {
   killDataPlane(groupId: GroupId): Promise<void>;
   /** The same of a copy's. */
   killCopy(groupId: GroupId, copyId: CopyId): Promise<void>;
+  /** Writes where the other site has opened something to this one, past every mirror and send. */
+  writeThere(
+    target: ReceivingTarget,
+    volumeId: VolumeId,
+    offset: number,
+    data: Buffer,
+  ): Promise<void>;
   /** Attaches as that host, with a certificate of this site. */
   attach(
     served: Pick<ServedGroup, 'host' | 'port'>,

@@ -22,6 +22,8 @@ function memorySite(host: string, network: MemoryNetwork): ContractSite {
     restartControl: () => Promise.resolve(),
     killDataPlane: async (groupId) => engine.crashDataPlane(groupId),
     killCopy: async (groupId, copyId) => engine.crashCopy(groupId, copyId),
+    writeThere: async (target, volumeId, offset, data) =>
+      network.carry(target, volumeId, offset / BLOCK_BYTES, Uint8Array.from(data)),
     attach: async (served, exportName, hostName) => {
       if (served.host !== host) throw new Error(`${served.host} is another site`);
       const { sizeBytes, ended, read, write, leave } = engine.attach(

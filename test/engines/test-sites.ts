@@ -188,6 +188,20 @@ function testSite({
       process.kill(pid, 'SIGKILL');
       await processEnd(pid);
     },
+    async writeThere(target, volumeId, offset, data) {
+      const [trusted = '', certificate = '', privateKey = ''] = await Promise.all(
+        ['ca-cert.pem', 'client-cert.pem', 'client-key.pem'].map((file) =>
+          readFile(join(home, 'peer', file), 'utf8'),
+        ),
+      );
+      const volume = await connectNbd({
+        address: { host: target.host, port: target.port },
+        exportName: target.exports.find((one) => one.volumeId === volumeId)?.exportName ?? '',
+        tls: { serverName: target.tlsName, trusted, certificate, privateKey },
+      });
+      await volume.write(offset, data);
+      await volume.disconnect();
+    },
     async attach(at, exportName, hostName) {
       const host = await issueHostCertificate(authority, { hostName });
       return connectNbd({

@@ -131,6 +131,15 @@ export function engineOf(
       watch.onLook(id);
       return carryOut('inspectMirror', () => engine.inspectMirror(id));
     },
+    compareMirror: async (request, { onProgress, signal }) => {
+      await some();
+      const compared = await engine.compareMirror(request, {
+        onProgress: onlyAlive(life, onProgress),
+        signal,
+      });
+      await some();
+      return compared;
+    },
     finishMirror: (id, mirrorId) =>
       locked(id, 'finishMirror', () => engine.finishMirror(id, mirrorId)),
     stopMirror: (id) => locked(id, 'stopMirror', () => engine.stopMirror(id)),

@@ -167,6 +167,38 @@ test('a session that was fractured comes back into sync by a delta, and loses no
   );
 });
 
+test('a return whose copies differ is seen before the session is in sync, and is put right', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  part(world);
+  paris.engine.write(groupId, volumeId, 1, 2);
+  await becomes(paris, groupId, 'fractured');
+  spoilNextMirror(lyon, world);
+
+  meetAgain(world);
+  await becomes(paris, groupId, 'in_sync');
+  await becomes(lyon, groupId, 'in_sync');
+
+  assert.ok(paris.logged.some(({ event }) => event === 'mirror_differs'));
+  part(world);
+  await failOver(lyon, groupId);
+  assert.equal(readTag(lyon, world, 1), 2);
+});
+
+/** The standby that is opened next loses what it was given, once. */
+function spoilNextMirror({ engine }: MemorySite, { groupId, volumeId }: Orders): void {
+  const open = engine.openStandby.bind(engine);
+  engine.openStandby = async (request) => {
+    const target = await open(request);
+    engine.openStandby = open;
+    const { content } = engine.held(groupId)?.standby ?? assert.fail('no standby');
+    const volume = content.get(volumeId) ?? assert.fail('no volume');
+    content.set(volumeId, { ...volume, blocks: new Map() });
+    return target;
+  };
+}
+
 test('a point that comes after the loss takes the place of the standby', async (t) => {
   const world = await orders(t);
   const { paris, lyon, groupId, volumeId } = world;

@@ -9,7 +9,13 @@ import type {
 } from '../../src/domain/ids.ts';
 import { Failure, refuse } from '../../src/domain/refusal.ts';
 import type { Clock } from '../../src/ports/clock.ts';
-import type { MirrorInspection, OpenStandby, StartMirror } from '../../src/ports/mirroring.ts';
+import type {
+  CompareMirror,
+  ComparedMirror,
+  MirrorInspection,
+  OpenStandby,
+  StartMirror,
+} from '../../src/ports/mirroring.ts';
 import type {
   DigestRanges,
   RangeDigests,
@@ -54,6 +60,7 @@ import {
   carry,
   newStandby,
   requireLevel,
+  compareEnds,
   standbyExport,
   standbyPoint,
   standbyReceiver,
@@ -368,6 +375,15 @@ export class MemoryEngine implements Engine {
   async inspectMirror(groupId: GroupId): Promise<MirrorInspection | undefined> {
     const group = this.#groups.get(groupId);
     return group && viewMirror(group);
+  }
+
+  async compareMirror(request: CompareMirror, { signal }: SendWatch): Promise<ComparedMirror> {
+    signal.throwIfAborted();
+    const { groupId, mirrorId } = request;
+    const group = this.#need(groupId);
+    requireLevel(group, groupId, mirrorId);
+    if (group.mirror === undefined) throw new Failure(`group ${groupId} has no mirror`);
+    return compareEnds(group, request, this.#options.network.connect(group.mirror.request.target));
   }
 
   async finishMirror(groupId: GroupId, mirrorId: MirrorId): Promise<void> {
@@ -820,6 +836,7 @@ export class MemoryEngine implements Engine {
       siteId,
       instance: receiving.instance,
       exportNames: new Set([...receiving.content.keys()].map(exportName)),
+      read: (volumeId, block) => receiving.content.get(volumeId)?.blocks.get(block),
       write: (volumeId, block, bytes) => {
         const volume = receiving.content.get(volumeId);
         if (volume === undefined) throw new Error(`nothing receives volume ${volumeId}`);

@@ -2,7 +2,13 @@
 import type { GroupId, MirrorId, PointId, VolumeId } from '../../src/domain/ids.ts';
 import { Failure, refuse } from '../../src/domain/refusal.ts';
 import type { VolumeSpec } from '../../src/ports/engine.ts';
-import type { MirrorInspection, OpenStandby, StartMirror } from '../../src/ports/mirroring.ts';
+import type {
+  CompareMirror,
+  ComparedMirror,
+  MirrorInspection,
+  OpenStandby,
+  StartMirror,
+} from '../../src/ports/mirroring.ts';
 import type { MemoryGroup } from './memory-group.ts';
 import type { MemoryNetwork, Receiver } from './memory-network.ts';
 import { BLOCK_BYTES, withBlock, writtenSince } from './volume-content.ts';
@@ -58,6 +64,7 @@ export function standbyReceiver(
     siteId,
     instance: standby.plane,
     exportNames: new Set([...standby.content.keys()].map((id) => standbyExport(standby, id))),
+    read: (volumeId, block) => standby.content.get(volumeId)?.blocks.get(block),
     write: (volumeId, block, bytes) => {
       const volume = standby.content.get(volumeId);
       if (volume === undefined) throw new Error(`no standby of volume ${volumeId}`);
@@ -126,6 +133,30 @@ export function viewMirror({ mirror, plane }: MemoryGroup): MirrorInspection | u
       doneBytes,
       totalBytes: doneBytes,
     })),
+  };
+}
+
+/** Blocks that differ from the point's, at both ends. @throws LinkFailure */
+export function compareEnds(
+  { present, points }: MemoryGroup,
+  { afterPointId }: CompareMirror,
+  there: Receiver,
+): ComparedMirror {
+  const after = points.find(({ sealed }) => sealed.pointId === afterPointId);
+  const compared = [...(present?.values() ?? [])].flatMap((volume) => {
+    const { volumeId, blocks } = volume;
+    return [...writtenSince(volume, after?.content.get(volumeId))].map((block) => {
+      const [a, b] = [blocks.get(block), there.read(volumeId, block)].map(
+        (bytes) => bytes ?? new Uint8Array(BLOCK_BYTES),
+      );
+      const isSame = a !== undefined && b !== undefined && Buffer.compare(a, b) === 0;
+      const range = { volumeId, offset: block * BLOCK_BYTES, lengthBytes: BLOCK_BYTES };
+      return { isSame, range };
+    });
+  });
+  return {
+    comparedBytes: compared.length * BLOCK_BYTES,
+    differing: compared.filter(({ isSame }) => !isSame).map(({ range }) => range),
   };
 }
 

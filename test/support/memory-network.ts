@@ -7,6 +7,7 @@ export interface Receiver {
   readonly siteId: SiteId;
   readonly instance: string;
   readonly exportNames: ReadonlySet<string>;
+  readonly read: (volumeId: VolumeId, block: number) => Uint8Array | undefined;
   /** @throws Refusal `no_space` */
   write(volumeId: VolumeId, block: number, bytes: Uint8Array): void;
 }

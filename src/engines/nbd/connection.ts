@@ -8,7 +8,7 @@ import { SIMPLE_REPLY_MAGIC, STRUCTURED_REPLY_MAGIC, encodeRequest, flag } from 
 import type { ExportInfo, Extent, Request } from './protocol.ts';
 import { PendingAnswer } from './pending-answer.ts';
 import { describeAddress } from './target.ts';
-import type { NbdServer, NbdTarget } from './target.ts';
+import type { NbdServer, NbdTarget, StatusKind } from './target.ts';
 
 const MAX_IN_FLIGHT = 64;
 const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024;
@@ -21,7 +21,9 @@ const LEAVE_TIME_LIMIT_MS = 1_000;
  * @throws NbdRefused no session was made: `unreachable`, `client_refused`, `no_such_export`, …
  */
 export async function connectNbd(target: NbdTarget): Promise<NbdConnection> {
-  const { session, result } = await openSession(target, (s) => openExport(s, target.exportName));
+  const { session, result } = await openSession(target, (s) =>
+    openExport(s, target.exportName, target.status),
+  );
   return new NbdConnection(session, result, target);
 }
 
@@ -45,6 +47,7 @@ export class NbdConnection {
   /** Settles when the connection is gone, for whatever reason. */
   readonly ended: Promise<void>;
   readonly #where: string;
+  readonly #status: StatusKind;
   readonly #stream: Socket;
   readonly #reader: ByteReader;
   readonly #maxInFlight: number;
@@ -60,6 +63,7 @@ export class NbdConnection {
     this.#reader = reader;
     this.#maxInFlight = target.maxInFlight ?? MAX_IN_FLIGHT;
     this.#where = `'${target.exportName}' at ${describeAddress(target.address)}`;
+    this.#status = target.status ?? 'zeroes';
     const { stallTimeoutMs } = target;
     if (stallTimeoutMs !== undefined) {
       stream.setTimeout(stallTimeoutMs, () => {
@@ -99,7 +103,8 @@ export class NbdConnection {
 
   /** @returns at least one extent from `offset` on; they may end before the asked range does */
   blockStatus(offset: number, lengthBytes: number): Promise<readonly Extent[]> {
-    return this.#send({ command: 'blockStatus', flags: 0, offset, lengthBytes }).then(
+    const status = this.#status;
+    return this.#send({ command: 'blockStatus', flags: 0, offset, lengthBytes, status }).then(
       ({ extents }) => extents,
     );
   }

@@ -15,12 +15,16 @@ import {
   reply,
   transmission,
 } from './protocol.ts';
+import type { StatusKind } from './target.ts';
 import type { ExportInfo } from './protocol.ts';
 
 const MAX_OPTION_REPLY_BYTES = 64 * 1024;
 const MAX_OPTION_REPLIES = 10_000;
 const DEFAULT_MAX_PAYLOAD_BYTES = 32 * 1024 * 1024;
-const ALLOCATION_CONTEXT = 'base:allocation';
+const contexts: { readonly [K in StatusKind]: string } = {
+  zeroes: 'base:allocation',
+  layers: 'qemu:allocation-depth',
+};
 
 export interface Session {
   readonly stream: Socket;
@@ -75,14 +79,18 @@ export async function ask(
 }
 
 /** Opens an export. Afterwards the session carries requests. */
-export async function openExport(session: Session, exportName: string): Promise<ExportInfo> {
+export async function openExport(
+  session: Session,
+  exportName: string,
+  status: StatusKind = 'zeroes',
+): Promise<ExportInfo> {
   const structured = await ask(session, option.structuredReply, Buffer.alloc(0));
   const name = encodeString(exportName);
   let blockStatusOffered = false;
   if (structured.end === reply.ack) {
-    const query = Buffer.concat([name, encodeNumber(1), encodeString(ALLOCATION_CONTEXT)]);
-    const contexts = await ask(session, option.setMetaContext, query);
-    blockStatusOffered = contexts.end === reply.ack && contexts.replies.length > 0;
+    const query = Buffer.concat([name, encodeNumber(1), encodeString(contexts[status])]);
+    const answer = await ask(session, option.setMetaContext, query);
+    blockStatusOffered = answer.end === reply.ack && answer.replies.length > 0;
   }
   const wanted = Buffer.from([0, 1, 0, info.blockSize]);
   const answer = await ask(session, option.go, Buffer.concat([name, wanted]));

@@ -11,6 +11,8 @@
  *
  * @see https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md
  */
+import type { StatusKind } from './target.ts';
+
 export const NBD_MAGIC = 0x4e42444d41474943n;
 export const OPTION_MAGIC = 0x49484156454f5054n;
 export const OPTION_REPLY_MAGIC = 0x0003e889045565a9n;
@@ -85,7 +87,10 @@ export interface ExportInfo {
   readonly maximumPayloadBytes: number;
 }
 
-/** A run of bytes with one allocation status. `zero`: it reads as zeroes. */
+/**
+ * A run of bytes with one allocation status. `zero`: it reads as zeroes; where a connection asks for
+ * `layers`, the export's own file has nothing there.
+ */
 export interface Extent {
   readonly offset: number;
   readonly lengthBytes: number;
@@ -94,6 +99,8 @@ export interface Extent {
 }
 
 export interface Request {
+  /** Of a block status. */
+  readonly status?: StatusKind;
   readonly command: Command;
   readonly flags: number;
   readonly offset: number;
@@ -143,8 +150,12 @@ export function decodeExtents(payload: Buffer, request: Request): readonly Exten
   for (let at = 4; at + 8 <= payload.length && offset < end; at += 8) {
     const lengthBytes = Math.min(payload.readUInt32BE(at), end - offset);
     const bits = payload.readUInt32BE(at + 4);
-    const hole = (bits & allocation.hole) !== 0;
-    extents.push({ offset, lengthBytes, hole, zero: (bits & allocation.zero) !== 0 });
+    // In `layers` it is the number of the file that has it, from 1; 0: none.
+    const isAbsent = request.status === 'layers' && bits === 0;
+    const ofZeroes = request.status === 'layers' ? 0 : bits;
+    const hole = isAbsent || (ofZeroes & allocation.hole) !== 0;
+    const zero = isAbsent || (ofZeroes & allocation.zero) !== 0;
+    extents.push({ offset, lengthBytes, hole, zero });
     offset += lengthBytes;
   }
   return extents;

@@ -19,6 +19,9 @@ export interface NbdServer {
   readonly connectTimeoutMs?: number;
 }
 
+/** Which parts are holes or zeroes, or which the export's own file has: of QEMU, in `layers`. */
+export type StatusKind = 'zeroes' | 'layers';
+
 export interface NbdTarget extends NbdServer {
   readonly exportName: string;
   /**
@@ -26,6 +29,8 @@ export interface NbdTarget extends NbdServer {
    * milliseconds. Without it a silent link holds its requests for as long as the kernel does.
    */
   readonly stallTimeoutMs?: number;
+  /** What block status tells of; `zeroes` unless told. */
+  readonly status?: StatusKind;
   /** Requests on the wire at once; 64 unless told. More wait their turn. */
   readonly maxInFlight?: number;
 }

@@ -19,6 +19,7 @@ import { copyImport, inspectImport, pauseImport } from './import-copy.ts';
 import { abandonImport, cutOverImport } from './import-end.ts';
 import { openImport } from './import-open.ts';
 import { checkSource, listVolumes, probeVolume } from './import-source.ts';
+import { compareMirror } from './mirror-compare.ts';
 import { inspectMirror } from './mirror-look.ts';
 import { finishMirror, startMirror, stopMirror } from './mirror.ts';
 import { moveVolume } from './move-volume.ts';
@@ -99,6 +100,8 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine & { readonly im
     keepStandby: (id, mirrorId, pointId) => told(keepStandby(group(id), mirrorId, pointId)),
     startMirror: (request) => told(startMirror(group(request.groupId), request)),
     inspectMirror: (id) => told(inspectMirror(group(id))),
+    compareMirror: (request, watch) =>
+      told(compareMirror(group(request.groupId), request, watch), watch.signal),
     finishMirror: (id, mirrorId) => told(finishMirror(group(id), mirrorId)),
     stopMirror: (id) => told(stopMirror(group(id))),
     demote: (id, pointId, forkId) => told(demote(group(id), pointId, forkId)),

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { Failure } from '../../domain/refusal.ts';
 import { connectNbd } from '../nbd/connection.ts';
 import type { NbdConnection } from '../nbd/connection.ts';
+import type { StatusKind } from '../nbd/target.ts';
 import { QmpClient } from '../qmp/client.ts';
 import type { Site } from './group.ts';
 
@@ -22,7 +23,7 @@ export interface Look {
   /** For certificates of sources. */
   readonly tlsDirectory: string;
   /** Opens a node of the daemon for this process to read. */
-  readonly show: (node: string) => Promise<NbdConnection>;
+  readonly show: (node: string, status?: StatusKind) => Promise<NbdConnection>;
 }
 
 export async function look<T>(
@@ -43,14 +44,15 @@ export async function look<T>(
     const qmp = await connectMonitor(control, daemon);
     const address = { type: 'unix', data: { path: data } };
     await qmp.execute('nbd-server-start', { addr: address, 'max-connections': 0 });
-    const show = async (node: string): Promise<NbdConnection> => {
+    const show: Look['show'] = async (node, status = 'zeroes') => {
       await qmp.execute('block-export-add', {
         type: 'nbd',
         id: node,
         'node-name': node,
         name: node,
+        'allocation-depth': status === 'layers',
       });
-      const target = { address: { socketPath: data }, exportName: node };
+      const target = { address: { socketPath: data }, exportName: node, status };
       const connection = await connectNbd({ ...target, stallTimeoutMs: STALL_LIMIT_MS });
       open.push(connection);
       return connection;

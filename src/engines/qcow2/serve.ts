@@ -23,7 +23,9 @@ export function serve(group: Group, { hosts, history }: HostAccess): Promise<Ser
     }
     const entered = await enterRunning(group);
     const { qmp } = entered.daemon;
-    const admitted = hosts.map((name) => tls.hostDistinguishedName(name));
+    // The site itself reads what its hosts have, where it compares that with a mirror's other end.
+    const own = tls.peerDistinguishedName(tls.tlsName);
+    const admitted = [...hosts.map((name) => tls.hostDistinguishedName(name)), own];
     const before = (await admittedNow(qmp, 'hosts')) ?? [];
     // Only closing all exports parts a host from them; the others come back by themselves.
     if (before.some((name) => !admitted.includes(name))) await closeExportsOf(qmp, HOST_EXPORT);
