@@ -20,7 +20,7 @@ test('a site that returns with a store from before a failover learns of it befor
   paris.engine.crashDataPlane(groupId);
   const { confirmation } = await lyon.app.preflightFailover({ groupId });
   await ended(lyon, lyon.app.failOverGroup({ groupId, confirmation }));
-  const { served, stop } = startLoops(paris);
+  const { served, stop } = startLoops(t, paris);
 
   await until(async () => (await paris.app.showGroup(groupId)).ownership.epoch === 2);
   await until(async () => (await paris.app.listForks({ groupId })).length === 1);
@@ -33,7 +33,7 @@ test('a site whose peer is silent after its start serves what it held', async (t
   const { paris, groupId } = await copied(t);
   paris.engine.crashDataPlane(groupId);
   paris.trouble.down = true;
-  const { served, stop } = startLoops(paris);
+  const { served, stop } = startLoops(t, paris);
 
   await until(async () => (await paris.engine.inspect(groupId)).serving);
   await stop();
@@ -77,7 +77,7 @@ async function ended(site: MemorySite, job: Promise<{ readonly jobId: SagaId }>)
 }
 
 /** As the server does when it starts; notes what is opened to hosts. */
-function startLoops({ ports, engine }: MemorySite) {
+function startLoops(t: TestContext, { ports, engine }: MemorySite) {
   const served: GroupId[] = [];
   const noting = new Proxy(engine, {
     get: (target, name) => {
@@ -99,6 +99,7 @@ function startLoops({ ports, engine }: MemorySite) {
   const stop = async (): Promise<void> => {
     await Promise.all([supervising.stop(), link.stop()]);
   };
+  t.after(stop);
   return { served, stop };
 }
 
