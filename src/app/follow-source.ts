@@ -35,7 +35,7 @@ export async function followSource(
       });
     }
     const base = basePointId && (await tx.points.get(basePointId));
-    if (basePointId !== undefined && base === undefined) {
+    if (basePointId !== undefined && (base === undefined || base.expiring)) {
       refuse({ code: 'point_missing', groupId, pointId: basePointId });
     }
     const points = await tx.points.where({ groupId });

@@ -34,6 +34,8 @@ export interface Group {
   readonly window?: FailoverWindow | undefined;
   /** It was taken from this site, which had this. */
   readonly overtaken?: Overtaken | undefined;
+  /** The highest number of a point that was set aside here; absent: none was. None is used again. */
+  readonly highestSequence?: number | undefined;
   /** The import that makes it and that alone may change it until it has ended. */
   readonly importing?: ImportId | undefined;
   /** Names of the hosts that may attach, the same at both sites. */

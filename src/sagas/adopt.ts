@@ -1,8 +1,7 @@
 import type { CopyId, ForkId, GroupId, Instant, PointId } from '../domain/ids.ts';
-import { bySequence } from '../domain/recovery-point.ts';
 import type { AdoptedFork } from '../ports/engine-copies.ts';
 import type { Transaction } from '../ports/store.ts';
-import { dropPointsAfter } from './points.ts';
+import { dropPointsAfter, nextSequence } from './points.ts';
 import type { SagaPorts } from './saga.ts';
 
 /** A fork that is to be the present: one that is here, or what a copy has written. */
@@ -33,13 +32,11 @@ export async function recordAdopted(
 ): Promise<void> {
   await dropPointsAfter(tx, groupId, basePointId);
   const { ownership } = await tx.groups.need(groupId);
-  let sequence = bySequence(await tx.points.where({ groupId })).at(-1)?.sequence ?? 0;
   for (const sealed of points) {
-    sequence += 1;
     await tx.points.insert({
       id: sealed.pointId,
       groupId,
-      sequence,
+      sequence: await nextSequence(tx, groupId),
       epoch: ownership.epoch,
       sealedAt: sealed.sealedAt satisfies Instant,
       volumes: sealed.volumes,

@@ -20,7 +20,7 @@ import { adopt, recordAdopted } from './adopt.ts';
 import type { Adoption } from './adopt.ts';
 import type { Transaction } from '../ports/store.ts';
 import { newFork } from './forks.ts';
-import { dropPointsAfter } from './points.ts';
+import { dropPointsAfter, nextSequence } from './points.ts';
 import { saga } from './saga.ts';
 import type { SagaPorts } from './saga.ts';
 import { openGroup, unlockGroup } from './operation.ts';
@@ -139,7 +139,7 @@ async function insertStandby(
   await tx.points.insert({
     id: pointId,
     groupId,
-    sequence: (below?.sequence ?? 0) + 1,
+    sequence: await nextSequence(tx, groupId),
     epoch: ownership.epoch - 1,
     sealedAt: completeUpTo,
     // A mirror does not outlive a change of volumes.

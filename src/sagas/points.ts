@@ -1,17 +1,29 @@
 import type { GroupId, PointId, VolumeId } from '../domain/ids.ts';
-import { bySequence } from '../domain/recovery-point.ts';
+import { bySequence, newest } from '../domain/recovery-point.ts';
 import type { Transaction } from '../ports/store.ts';
 
-/** Forgets the rows of points that came after this one; their bytes are in a fork by now. */
+/**
+ * Forgets the rows of points that came after this one; their bytes are in a fork by now. Their
+ * numbers stay used: the other site may have them yet, and goes by numbers which point is newest.
+ */
 export async function dropPointsAfter(
   tx: Transaction,
   groupId: GroupId,
   pointId: PointId,
 ): Promise<void> {
   const { sequence } = await tx.points.need(pointId);
+  const highestSequence = (await nextSequence(tx, groupId)) - 1;
+  await tx.groups.change(groupId, (g) => ({ ...g, highestSequence }));
   for (const point of await tx.points.where({ groupId })) {
     if (point.sequence > sequence) await tx.points.remove(point.id);
   }
+}
+
+/** The number of the group's next point: above that of every point that it has or had here. */
+export async function nextSequence(tx: Transaction, groupId: GroupId): Promise<number> {
+  const { highestSequence = 0 } = await tx.groups.need(groupId);
+  const top = newest(await tx.points.where({ groupId }))?.sequence ?? 0;
+  return Math.max(highestSequence, top) + 1;
 }
 
 /**

@@ -7,7 +7,7 @@
  * already sent of it stays, too: the next cycle goes on there while both data planes live.
  */
 import type { GroupId, Instant, MirrorId, PointId, SagaId, SessionId } from '../domain/ids.ts';
-import { bySequence, newestCommon, nextUnsent } from '../domain/recovery-point.ts';
+import { newestCommon, nextUnsent } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { advance } from '../domain/replication-session.ts';
@@ -15,9 +15,11 @@ import type { CycleReport, ReplicationSession } from '../domain/replication-sess
 import { surpassed, surpasses } from '../domain/synchrony.ts';
 import type { DigestsThere } from '../ports/engine-comparison.ts';
 import type { SealedPoint, SendPoint, SentPoint } from '../ports/engine.ts';
+import type { ReceiveAnswer } from '../ports/peer.ts';
 import type { Transaction } from '../ports/store.ts';
 import { keepChainsShort } from './forget-points.ts';
 import { offerOf } from './offer.ts';
+import { nextSequence } from './points.ts';
 import { saga, startSaga } from './saga.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
 
@@ -106,11 +108,10 @@ export async function recordPoint(
   const known = await tx.points.get(pointId);
   if (known !== undefined) return known;
   const { ownership } = await tx.groups.need(groupId);
-  const points = bySequence(await tx.points.where({ groupId }));
   return tx.points.insert({
     id: pointId,
     groupId,
-    sequence: (points.at(-1)?.sequence ?? 0) + 1,
+    sequence: await nextSequence(tx, groupId),
     epoch: ownership.epoch,
     sealedAt,
     volumes,
@@ -119,19 +120,67 @@ export async function recordPoint(
   });
 }
 
+/** Where the destination has let go of the base meanwhile, another one serves. */
 async function deliver(
+  ports: SagaPorts,
+  request: Replicate,
+  control: StepControl,
+): Promise<Delivery> {
+  const look = (): Promise<CycleFacts> => ports.store.read((tx) => factsOf(tx, request));
+  const facts = await look();
+  const { session, basePointId } = facts;
+  const place = await openPlace(ports, facts).catch(async (error: unknown) => {
+    if (basePointId === undefined || !isMissing(error, basePointId)) throw error;
+    await learnCommon(ports, session, basePointId);
+    return undefined;
+  });
+  if (place !== undefined) return send(ports, facts, place, control);
+  const learned = await look();
+  return send(ports, learned, await openPlace(ports, learned), control);
+}
+
+function openPlace(
+  { peer }: Pick<SagaPorts, 'peer'>,
+  { session, offer, point, basePointId }: CycleFacts,
+): Promise<ReceiveAnswer> {
+  const { id: pointId, volumes } = point;
+  return peer.receivePoint(session.peerId, { offer, pointId, basePointId, volumes });
+}
+
+function isMissing(error: unknown, pointId: PointId): boolean {
+  if (!(error instanceof Refusal)) return false;
+  return error.reason.code === 'point_missing' && error.reason.pointId === pointId;
+}
+
+/**
+ * Each site lets go of points by itself, and after a restore the newest common one may be so old
+ * that the other site has it no more. What is there is compared with where nothing else is.
+ */
+async function learnCommon(
+  { store, peer }: Pick<SagaPorts, 'store' | 'peer'>,
+  { id: sessionId, groupId, peerId }: ReplicationSession,
+  missing: PointId,
+): Promise<void> {
+  const { points } = await peer.describeGroup(peerId, groupId);
+  const theirs = points.filter((id) => id !== missing);
+  await store.transaction(async (tx) => {
+    for (const { id } of await tx.points.where({ groupId })) {
+      if (theirs.includes(id)) continue;
+      await tx.points.change(id, (p) => ({ ...p, commonAt: undefined }));
+    }
+    await tx.sessions.change(sessionId, (s) => ({ ...s, comparesWith: theirs.at(-1) }));
+  });
+}
+
+async function send(
   { store, engine, peer }: SagaPorts,
-  { sessionId, pointId }: Replicate,
+  { session, offer, point, base, comparesWith, basePointId }: CycleFacts,
+  place: ReceiveAnswer,
   { onProgress, signal }: StepControl,
 ): Promise<Delivery> {
-  const { session, offer, point, base } = await store.read((tx) => factsOf(tx, sessionId, pointId));
-  const { groupId, peerId, bytesPerSecond } = session;
-  const comparesWith = base === undefined ? session.comparesWith : undefined;
-  const basePointId = base?.id ?? comparesWith;
-  const { volumes, sealedAt, sequence } = point;
+  const { id: sessionId, groupId, peerId, bytesPerSecond } = session;
+  const { id: pointId, volumes, sealedAt, sequence } = point;
   const { epoch } = offer.ownership;
-
-  const place = await peer.receivePoint(peerId, { offer, pointId, basePointId, volumes });
   const { target } = place;
   const request = { groupId, pointId, peerId, target, bytesPerSecond };
   const sending: Promise<Sent> =
@@ -204,18 +253,24 @@ interface CycleFacts {
   readonly offer: Awaited<ReturnType<typeof offerOf>>;
   readonly point: RecoveryPoint;
   readonly base: RecoveryPoint | undefined;
+  /** Without a base: a point of the destination's own, which this site has not. */
+  readonly comparesWith: PointId | undefined;
+  /** What the place stands on, of these two. */
+  readonly basePointId: PointId | undefined;
 }
 
 async function factsOf(
   tx: Transaction,
-  sessionId: SessionId,
-  pointId: PointId,
+  { sessionId, pointId }: Pick<Replicate, 'sessionId' | 'pointId'>,
 ): Promise<CycleFacts> {
   const session = await tx.sessions.need(sessionId);
   const point = await tx.points.need(pointId);
   const points = await tx.points.where({ groupId: session.groupId });
   const older = points.filter((p) => p.sequence < point.sequence);
-  return { session, offer: await offerOf(tx, session), point, base: newestCommon(older) };
+  const base = newestCommon(older);
+  const comparesWith = base === undefined ? session.comparesWith : undefined;
+  const basePointId = base?.id ?? comparesWith;
+  return { session, offer: await offerOf(tx, session), point, base, comparesWith, basePointId };
 }
 
 function reasonFor(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { countDownCopies, keepCopiesOpen } from '../../src/app/copies.ts';
+import { forgetExpendablePoints } from '../../src/app/forget-points.ts';
 import { countDownForks } from '../../src/app/forks.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
 import { setAsidePresent } from '../../src/app/set-aside-present.ts';
@@ -167,6 +168,32 @@ test('a restore sets the present aside, the destination follows as a delta, and 
   assert.equal(await sync(), 'done');
   await sameAtBoth(paris, lyon, groupId);
   assert.equal((await paris.app.listForks({ groupId })).length, 1);
+});
+
+test('where the destination let go of the point, a restore is followed by a comparison of all bytes', async (t) => {
+  const { paris, lyon, groupId, sync, write } = await orders(t);
+  for (let n = 1; n <= 12; n += 1) {
+    await write(1, n);
+    await sync();
+  }
+  const [oldest] = await paris.app.listPoints(groupId);
+  await forgetExpendablePoints(lyon.ports);
+  assert.ok(!(await lyon.app.listPoints(groupId)).some(({ id }) => id === oldest!.id));
+  await restoreOldest(paris, groupId);
+
+  assert.equal(await sync(), 'done');
+
+  const [session] = await paris.app.listSessions();
+  assert.match(session?.lastCycle?.why ?? '', /no point in common: .* bytes were compared/);
+  await sameAtBoth(paris, lyon, groupId);
+  await write(2, 2);
+  assert.equal(await sync(), 'done');
+  assert.match((await paris.app.listSessions())[0]?.lastCycle?.why ?? '', /changes since point/);
+  const { confirmation } = await lyon.app.preflightFailover({ groupId });
+  await ended(lyon, lyon.app.failOverGroup({ groupId, confirmation }));
+  const data = await dataOf(lyon, groupId);
+  const seen = [1, 2].map((n) => lyon.engine.read(groupId, data, n)[0]);
+  assert.deepEqual(seen, [1, 2]);
 });
 
 test('a point that is there complete is not sent again where the source has forgotten that it was', async (t) => {
