@@ -13,11 +13,13 @@ import { describeMachine, loadAverage } from './measure/machine.ts';
 import { recordSection, sectionText } from './results-file.ts';
 import type { Section } from './results-file.ts';
 import { startUp } from './start-up.ts';
+import { syncCost } from './sync-cost.ts';
 
 const benches: readonly Bench[] = [
   deltaCycle,
   firstCopy,
   hostCost,
+  syncCost,
   handoverOutage,
   failover,
   startUp,

@@ -16,7 +16,8 @@ import {
   concludeJob,
   deleteNode,
 } from '../../src/engines/qmp/commands.ts';
-import { findJob, queryJobs } from '../../src/engines/qmp/queries.ts';
+import type { Fields } from '../../src/engines/qmp/fields.ts';
+import { findJob, queryBlockJobs, queryJobs } from '../../src/engines/qmp/queries.ts';
 import { waitFor } from '../../src/engines/qmp/wait.ts';
 import { tlsTarget } from '../load/fio.ts';
 import type { FioTarget } from '../load/fio.ts';
@@ -107,6 +108,46 @@ export class BarePair {
     await closeToWriters(this.#b.qmp, received.name, base);
   }
 
+  /** After a cycle: from now on each write is at B, too, before the host is answered. */
+  async mirror(): Promise<void> {
+    const { qmp } = this.#a;
+    const { b } = this.#credentials;
+    const standby: BareLayer = {
+      ...this.#layer('b', this.#active - 1),
+      name: 'b-standby',
+      below: `b-${this.#active - 1}`,
+    };
+    await createLayer(standby);
+    await openLayer(this.#b.qmp, standby, standby.below ?? null);
+    await addExport(this.#b.qmp, 'standby', standby.name, { writethrough: true });
+    await addNode(qmp, linkOptions(b, 'mirrored', 'standby'));
+    // Hosts come in above the mirror, or it would miss their writes.
+    await closeExports(qmp, [VOLUME]);
+    await qmp.execute('blockdev-mirror', {
+      'job-id': 'mirror',
+      device: 'head',
+      target: 'mirrored',
+      'filter-node-name': 'mirror-filter',
+      sync: 'top',
+      granularity: 4096,
+      'copy-mode': 'background',
+      'on-target-error': 'stop',
+      'auto-dismiss': false,
+    });
+    await addExport(qmp, VOLUME, 'mirror-filter');
+    await waitFor(qmp, 'the mirror', COPY_LIMIT_MS, async () => {
+      const job = findJob(await queryJobs(qmp), 'mirror');
+      if (job?.status === 'concluded') throw new Error(`mirror: ${job.error ?? 'ended early'}`);
+      return job?.status === 'ready' ? true : undefined;
+    });
+    const change = { id: 'mirror', type: 'mirror', 'copy-mode': 'write-blocking' };
+    await qmp.execute('block-job-change', change);
+    await waitFor(qmp, 'the mirror', COPY_LIMIT_MS, async () => {
+      const job = findJob(await queryBlockJobs(qmp), 'mirror');
+      return job?.activelySynced === true ? true : undefined;
+    });
+  }
+
   /** Ends the daemons; the files stay. */
   async close(): Promise<void> {
     await this.#a.end();
@@ -131,16 +172,7 @@ export class BarePair {
   async #copy(sealed: BareLayer): Promise<void> {
     const { qmp } = this.#a;
     const { b } = this.#credentials;
-    await addNode(qmp, {
-      driver: 'nbd',
-      'node-name': 'link',
-      server: { type: 'inet', host: b.address, port: `${b.port}` },
-      export: 'receiving',
-      'tls-creds': 'tls-send',
-      'tls-hostname': b.tlsName,
-      'reconnect-delay': 1,
-      discard: 'unmap',
-    });
+    await addNode(qmp, linkOptions(b, 'link', 'receiving'));
     await addHead(this.#a, 'send', 'sends', sealed.name);
     await qmp.execute('blockdev-mirror', {
       'job-id': 'copy',
@@ -171,6 +203,23 @@ export class BarePair {
       sizeBytes: this.#sizeBytes,
     };
   }
+}
+
+function linkOptions(
+  { address, port, tlsName }: BareCredentials['b'],
+  node: string,
+  exportName: string,
+): Fields {
+  return {
+    driver: 'nbd',
+    'node-name': node,
+    server: { type: 'inet', host: address, port: `${port}` },
+    export: exportName,
+    'tls-creds': 'tls-send',
+    'tls-hostname': tlsName,
+    'reconnect-delay': 1,
+    discard: 'unmap',
+  };
 }
 
 /** A filter above a layer: the root node that exports and jobs want. */

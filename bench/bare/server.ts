@@ -20,7 +20,12 @@ export async function listen(qmp: QmpClient, site: BareSite, admitted: string): 
   });
 }
 
-export async function addExport(qmp: QmpClient, name: string, node: string): Promise<void> {
-  const served = { type: 'nbd', id: name, 'node-name': node, name, writable: true };
+export async function addExport(
+  qmp: QmpClient,
+  name: string,
+  node: string,
+  { writethrough = false } = {},
+): Promise<void> {
+  const served = { type: 'nbd', id: name, 'node-name': node, name, writable: true, writethrough };
   await qmp.execute('block-export-add', served);
 }

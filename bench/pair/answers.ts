@@ -17,6 +17,7 @@ export interface GroupAnswer {
 export interface SessionAnswer {
   readonly state: string;
   readonly newestPoint?: { readonly id: string; readonly sequence: number };
+  readonly sync?: { readonly condition: string };
   readonly rpoNowSeconds?: number;
   readonly lastCycle?: {
     readonly kind: 'full' | 'delta';

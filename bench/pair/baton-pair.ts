@@ -101,6 +101,29 @@ export class BatonPair {
     await askSite(this.a, { method: 'PATCH', path, body: { rpoSeconds } });
   }
 
+  /** From now on each write is at both sites before the host is answered. */
+  async makeSynchronous(group: string): Promise<void> {
+    const path = `/groups/${group}/session`;
+    await askSite(this.a, { method: 'PATCH', path, body: { mode: 'sync' } });
+    await this.becomes(group, 'in_sync');
+  }
+
+  /** The process that has the group at that site stands still. @returns lets it go on */
+  async stopDaemon(site: BatonSite, group: string): Promise<() => void> {
+    const path = `/groups/${group}/data-plane`;
+    const { pid } = await askSite<{ readonly pid?: number }>(site, { method: 'GET', path });
+    if (pid === undefined) throw new Error(`${group} has no data plane at ${site.name}`);
+    process.kill(pid, 'SIGSTOP');
+    return () => process.kill(pid, 'SIGCONT');
+  }
+
+  async becomes(group: string, condition: string): Promise<void> {
+    await waitUntil(`${group} is ${condition}`, JOB_LIMIT_MS, async () => {
+      const { sync } = await this.session(group);
+      return sync?.condition === condition ? true : undefined;
+    });
+  }
+
   /** One cycle, now. */
   sync(group: string): Promise<Job> {
     return this.job(this.a, post(`/groups/${group}/session/sync`));
