@@ -1,59 +1,19 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { SessionAnswer } from '../support/native-answers.ts';
 import { SilentLink, whyNoNamespaces } from '../support/story-link.ts';
-import type { StorySite } from '../support/story-site.ts';
+import {
+  assertStalledNoLonger,
+  becomes,
+  inSync,
+  isWell,
+  killAtOnce,
+} from '../support/story-sync.ts';
 import {
   assertHostsNeverStalled,
   assertNothingLost,
   moreWrites,
   twoSites,
-  volumesOf,
 } from '../support/two-sites.ts';
-import type { TwoSites } from '../support/two-sites.ts';
-import type { NumberedWriter } from '../../src/main/numbered-writer.ts';
-
-/** The bound, and what a busy machine adds to it. */
-const STALL_LIMIT_MS = 3_000 + 2_000;
-
-type Condition = NonNullable<SessionAnswer['sync']>['condition'];
-
-function becomes(site: StorySite, condition: Condition): Promise<SessionAnswer> {
-  return site.sessionOnce('orders', condition, ({ sync }) => sync?.condition === condition);
-}
-
-/** In sync, and with no cycle that is held up: an operator may move it. */
-function isWell(site: StorySite): Promise<SessionAnswer> {
-  return site.sessionOnce(
-    'orders',
-    'ok and in sync',
-    ({ state, sync }) => state === 'ok' && sync?.condition === 'in_sync',
-  );
-}
-
-/** A group in sync, both sites knowing it, under a writer. */
-async function inSync(sites: TwoSites): Promise<NumberedWriter> {
-  const writer = await sites.startWriter({ volumes: volumesOf('orders') });
-  await sites.paris.changeSession('orders', { mode: 'sync' });
-  await becomes(sites.paris, 'in_sync');
-  await becomes(sites.lyon, 'in_sync');
-  await moreWrites(writer, 300);
-  return writer;
-}
-
-/** Its control process first: it would open the group again, and hosts would write there alone. */
-async function killAtOnce(site: StorySite): Promise<void> {
-  const pid = await site.daemonPid('orders');
-  await site.killControl();
-  process.kill(pid, 'SIGKILL');
-}
-
-function assertStalledNoLonger(writer: NumberedWriter): void {
-  assert.equal(writer.serverErrors(), 0);
-  assert.deepEqual(writer.disconnected(), []);
-  const { durationMs } = writer.longestGap();
-  assert.ok(durationMs < STALL_LIMIT_MS, `hosts waited ${Math.round(durationMs)} ms`);
-}
 
 test('a session becomes synchronous under its hosts; with the source dead nothing is missing', async (t) => {
   const sites = await twoSites(t, { protecting: 'orders' });

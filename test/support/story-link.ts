@@ -48,6 +48,19 @@ export class SilentLink {
     await Promise.all(this.addresses.map((to) => this.#route('del', 'blackhole', to)));
   }
 
+  /** From now on every packet to that site is lost, and those from it arrive. */
+  async loseWhatGoesTo(site: 'paris' | 'lyon'): Promise<void> {
+    await this.#route('replace', 'blackhole', this.#addressOf(site));
+  }
+
+  async bringWhatGoesTo(site: 'paris' | 'lyon'): Promise<void> {
+    await this.#route('del', 'blackhole', this.#addressOf(site));
+  }
+
+  #addressOf(site: 'paris' | 'lyon'): string {
+    return this.addresses[site === 'paris' ? 0 : 1];
+  }
+
   /** Starts a server as `startServer` does, at lyon's end. */
   async start(dir: string, site: PairedSite): Promise<StartedServer> {
     const pair = join(import.meta.dirname, '../../src/main/pair.ts');

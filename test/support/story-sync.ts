@@ -1,0 +1,58 @@
+/** Synchronous sessions in stories. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { siteLogFile } from '../../src/main/pair-files.ts';
+import type { NumberedWriter } from '../../src/main/numbered-writer.ts';
+import type { SessionAnswer } from './native-answers.ts';
+import type { StorySite } from './story-site.ts';
+import { moreWrites, volumesOf } from './two-sites.ts';
+import type { TwoSites } from './two-sites.ts';
+
+/** The bound that a session has unless told, and what a busy machine adds to it. */
+const STALL_LIMIT_MS = 3_000 + 2_000;
+/** A cycle, a mirror and a comparison, on a busy machine. */
+const CONDITION_LIMIT_MS = 60_000;
+
+type Condition = NonNullable<SessionAnswer['sync']>['condition'];
+
+export function becomes(site: StorySite, condition: Condition): Promise<SessionAnswer> {
+  const isSo = ({ sync }: SessionAnswer): boolean => sync?.condition === condition;
+  return site.sessionOnce('orders', condition, isSo, CONDITION_LIMIT_MS);
+}
+
+/** In sync, and with no cycle that is held up: an operator may move it. */
+export function isWell(site: StorySite): Promise<SessionAnswer> {
+  const isSo = ({ state, sync }: SessionAnswer): boolean =>
+    state === 'ok' && sync?.condition === 'in_sync';
+  return site.sessionOnce('orders', 'ok and in sync', isSo, CONDITION_LIMIT_MS);
+}
+
+/** A group in sync, both sites knowing it, under a writer. */
+export async function inSync(sites: TwoSites): Promise<NumberedWriter> {
+  const writer = await sites.startWriter({ volumes: volumesOf('orders') });
+  await sites.paris.changeSession('orders', { mode: 'sync' });
+  await becomes(sites.paris, 'in_sync');
+  await becomes(sites.lyon, 'in_sync');
+  await moreWrites(writer, 300);
+  return writer;
+}
+
+/** Its control process first: it would open the group again, and hosts would write there alone. */
+export async function killAtOnce(site: StorySite): Promise<void> {
+  const pid = await site.daemonPid('orders');
+  await site.killControl();
+  process.kill(pid, 'SIGKILL');
+}
+
+export function assertStalledNoLonger(writer: NumberedWriter): void {
+  assert.equal(writer.serverErrors(), 0);
+  assert.deepEqual(writer.disconnected(), []);
+  const { durationMs } = writer.longestGap();
+  assert.ok(durationMs < STALL_LIMIT_MS, `hosts waited ${Math.round(durationMs)} ms`);
+}
+
+/** How many mirrors a site has begun, as its log tells. */
+export async function mirrorsBegun({ dir }: TwoSites, { name }: StorySite): Promise<number> {
+  const log = await readFile(siteLogFile(dir, name), 'utf8');
+  return log.split('"mirror_started"').length - 1;
+}
