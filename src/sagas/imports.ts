@@ -9,7 +9,7 @@ import type { GroupId, ImportId } from '../domain/ids.ts';
 import { advanceImport, advanceImportBecause } from '../domain/import-session.ts';
 import type { ImportSession } from '../domain/import-session.ts';
 import { Failure } from '../domain/refusal.ts';
-import type { OpenImport } from '../ports/importer.ts';
+import type { Importer, OpenImport } from '../ports/importer.ts';
 import type { Transaction } from '../ports/store.ts';
 import { forgetGroup } from './members.ts';
 import { serveGroup, unlockGroup } from './operation.ts';
@@ -138,14 +138,10 @@ export interface CancelImport extends OfImport {
 export const cancelImport = saga<CancelImport>('cancel-import')
   .pointOfNoReturn()
   .step('end-copy', {
-    do: async ({ importer }, { groupId, force }) => {
-      try {
-        await importer.abandon(groupId, { force });
-        return { trouble: undefined };
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        return { trouble: error.message };
-      }
+    do: async ({ importer }, of) => {
+      const trouble = await endCopy(importer, of);
+      // Once more: the data plane's monitor may have been lost in the middle of it.
+      return { trouble: trouble === undefined ? undefined : await endCopy(importer, of) };
     },
   })
   .step('close', {
@@ -175,6 +171,20 @@ export const cancelImport = saga<CancelImport>('cancel-import')
     }));
     if (closed) await forgetGroup(tx, groupId);
   });
+
+/** @returns what did not let it be ended */
+async function endCopy(
+  importer: Importer,
+  { groupId, force }: CancelImport,
+): Promise<string | undefined> {
+  try {
+    await importer.abandon(groupId, { force });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return error.message;
+  }
+}
 
 /** Takes away the record of an import that has ended, and what it left open to hosts. */
 export const forgetImport = saga<OfImport>('forget-import')

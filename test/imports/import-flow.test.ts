@@ -8,7 +8,7 @@ import { keepImports } from '../../src/app/keep-imports.ts';
 import { CONCURRENT_IMPORTS } from '../../src/domain/import-session.ts';
 import type { ImportState } from '../../src/domain/import-session.ts';
 import type { ImportId, SourceId } from '../../src/domain/ids.ts';
-import { Refusal } from '../../src/domain/refusal.ts';
+import { Failure, Refusal } from '../../src/domain/refusal.ts';
 import { hasEnded } from '../../src/domain/saga-record.ts';
 import { memoryPair } from '../support/memory-site.ts';
 import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
@@ -171,6 +171,22 @@ test('a source that goes away makes a cancel necessary, and the forced one says 
   assert.equal(state, 'cancelled');
   assert.match(left ?? '', /disconnected .* the source has every write that was answered/);
   assert.deepEqual(await w.paris.engine.groups(), []);
+});
+
+test('a cancel is not given up for a data plane that did not answer once', async (t) => {
+  const w = await world(t);
+  const importId = await begin(w);
+  await watch(w);
+  const { importer } = w.paris;
+  const abandon = importer.abandon.bind(importer);
+  importer.abandon = (groupId) => {
+    importer.abandon = abandon;
+    return Promise.reject(new Failure(`group ${groupId}: the monitor was closed`));
+  };
+
+  await w.paris.ended((await w.paris.app.cancelImport({ importId, force: false })).jobId);
+
+  assert.equal(await stateOf(w.paris, importId), 'cancelled');
 });
 
 test('only so many imports copy at once; the others are queued and follow', async (t) => {

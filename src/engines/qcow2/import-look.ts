@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../domain/refusal.ts';
 import { connectNbd } from '../nbd/connection.ts';
@@ -17,6 +17,9 @@ const START_LIMIT_MS = 10_000;
 const LOOK_AGAIN_MS = 5;
 /** A source that does not answer for so long is gone; the look ends, nobody else waits for it. */
 const STALL_LIMIT_MS = 20_000;
+
+const LOOK = 'look-';
+const OURS = `${LOOK}${process.pid}-`;
 
 export interface Look {
   readonly qmp: QmpClient;
@@ -32,8 +35,9 @@ export async function look<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   await mkdir(runDirectory, { recursive: true, mode: 0o700 });
+  await removeLeftovers(runDirectory);
   // Short: a unix socket's path has 107 bytes.
-  const stem = join(runDirectory, `look-${crypto.randomUUID().slice(0, 13)}`);
+  const stem = join(runDirectory, `${OURS}${crypto.randomUUID().slice(0, 8)}`);
   const [control, data, tlsDirectory] = [`${stem}.qmp`, `${stem}.nbd`, `${stem}.tls`];
   const daemon = startDaemon(control);
   const stop = (): void => void daemon.child.kill('SIGKILL');
@@ -69,6 +73,15 @@ export async function look<T>(
     await Promise.all([control, data].map((path) => rm(path, { force: true })));
     await rm(tlsDirectory, { recursive: true, force: true });
   }
+}
+
+/** What a process left that was killed while it looked; its daemons ended with it. */
+async function removeLeftovers(runDirectory: string): Promise<void> {
+  const names = await readdir(runDirectory);
+  const left = names.filter((name) => name.startsWith(LOOK) && !name.startsWith(OURS));
+  await Promise.all(
+    left.map((name) => rm(join(runDirectory, name), { recursive: true, force: true })),
+  );
 }
 
 interface LookDaemon {
