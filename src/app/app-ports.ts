@@ -1,6 +1,7 @@
 import type { SagaId, SiteId } from '../domain/ids.ts';
 import type { SagaRecord } from '../domain/saga-record.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { DrillTools } from '../ports/drill-tools.ts';
 import type { Engine } from '../ports/engine.ts';
 import type { Importer } from '../ports/importer.ts';
 import type { HostConnections } from '../ports/host-connections.ts';
@@ -30,6 +31,7 @@ export interface AppPorts {
   readonly log: Log;
   readonly sagas: Sagas;
   readonly gate: GroupGate;
+  readonly drillTools: DrillTools;
   /** Whether this machine can end what a silent link holds: what bounds a synchronous write. */
   readonly stallBound: LinkCutProbe;
   /** What hosts' agents said of themselves. */

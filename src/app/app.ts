@@ -1,5 +1,6 @@
 import type {
   CopyId,
+  DrillId,
   ForkId,
   GroupId,
   ImportId,
@@ -68,6 +69,8 @@ import type { ChangeRule, CreateRule } from './replication-rules.ts';
 import { preflightRestore, restoreGroup } from './restore-group.ts';
 import type { RestoreGroup } from './restore-group.ts';
 import { preflightReprotect, reprotectGroup } from './reprotect-group.ts';
+import { listDrills, runDrill, showDrill } from './run-drill.ts';
+import type { RunDrill } from './run-drill.ts';
 import { remarkOn } from './remark.ts';
 import type { RemarkOn } from './remark.ts';
 import { showAttachment } from './show-attachment.ts';
@@ -199,6 +202,9 @@ export function createApp(ports: AppPorts) {
     discardCopy: (r: Parameters<typeof discardCopy>[1]) => discardCopy(ports, r),
     listCopies: (filter: { groupId?: GroupId | undefined }) => listCopies(ports, filter),
     showCopy: (id: CopyId) => showCopy(ports, id),
+    runDrill: (r: RunDrill) => runDrill(ports, r),
+    listDrills: (filter: { groupId?: GroupId | undefined }) => listDrills(ports, filter),
+    showDrill: (id: DrillId) => showDrill(ports, id),
     listForks: (filter: { groupId?: GroupId | undefined }) => listForks(ports, filter),
     discardFork: (r: { forkId: ForkId }) => discardFork(ports, r),
     reprotectGroup: (r: { groupId: GroupId }) => reprotectGroup(ports, r),

@@ -111,7 +111,7 @@ export async function refuseWhileTested(tx: Transaction, groupId: GroupId): Prom
   });
 }
 
-async function checkTest(
+export async function checkTest(
   tx: Transaction,
   { here }: Pick<Deps, 'here'>,
   { groupId, pointId }: StartFailoverTest,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -142,6 +142,30 @@ test('a failover with a term is shown as provisional, and is committed or rolled
   assert.doesNotMatch(worked(await lyon$('group show orders')), /PROVISIONAL/);
   assert.equal((await lyon$('group commit orders')).code, 3);
   assert.equal((await paris$('group commit orders')).code, 3);
+});
+
+test('a drill writes its report, which is verified offline and not when somebody changed it', async (t) => {
+  const { lyon$, paris$, baton, directory } = await withOrders(t);
+  const out = join(directory, 'drills');
+
+  assert.equal((await paris$(`drill run orders --out ${out}`)).code, 3);
+  const told = worked(await lyon$(`drill run orders --out ${out}`));
+  assert.match(told, /^verdict: +passed$/m);
+  assert.match(told, /^group +the same bytes at both sites +passed/m);
+  assert.match(worked(await lyon$('drill list')), /orders +passed +3 +admin/);
+
+  const files = [...told.matchAll(/^written: (?<file>.*)$/gm)].map(
+    ({ groups }) => groups?.['file'] ?? '',
+  );
+  assert.equal(files.length, 2);
+  for (const file of files) {
+    const said = worked(await baton(['drill', 'verify', file]));
+    assert.match(said, /^signed by: +site lyon, vouched for by ([0-9A-F]{2}:){31}[0-9A-F]{2}$/m);
+    const changed = join(directory, 'changed');
+    await writeFile(changed, (await readFile(file, 'utf8')).replaceAll('"admin"', '"nobody"'));
+    const refused = await baton(['drill', 'verify', changed]);
+    assert.deepEqual([refused.code, refused.err.includes('the report was changed')], [1, true]);
+  }
 });
 
 test("a host's key is in files that only their owner reads, and nowhere else", async (t) => {

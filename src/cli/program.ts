@@ -3,6 +3,7 @@ import { addAttachCommands } from './attach-command.ts';
 import type { Bridges } from './attach-command.ts';
 import { completionScript, shells } from './completion.ts';
 import { addCopyCommands, addCopyVerbs } from './copy-commands.ts';
+import { addDrillCommands } from './drill-commands.ts';
 import { addEventsCommand } from './events-command.ts';
 import { EXIT_CODES_HELP, exitCodeOf } from './exit-codes.ts';
 import { addForkCommands } from './fork-commands.ts';
@@ -59,6 +60,7 @@ export function buildProgram({ terminal, bridges }: ProgramParts): Command {
   addHostCommands(noun(program, 'host', 'machines that attach volumes'), terminal);
   addPeerCommands(noun(program, 'peer', 'sites that this one is paired with'), terminal);
   addCopyCommands(noun(program, 'copy', 'failover tests, clones and mounted points'), terminal);
+  addDrillCommands(noun(program, 'drill', 'rehearsals with a signed report'), terminal);
   addForkCommands(noun(program, 'fork', 'histories that a failover set aside'), terminal);
   addSourceCommands(noun(program, 'source', 'systems that volumes are brought in from'), terminal);
   const importing = 'bring volumes in while their hosts go on; cut over or cancel';

@@ -12,6 +12,7 @@ export type SagaId = Id<'saga'>;
 export type HostId = Id<'host'>;
 export type ForkId = Id<'fork'>;
 export type CopyId = Id<'copy'>;
+export type DrillId = Id<'drill'>;
 /** Of one mirror and of the standby that it fills: another attempt is another mirror. */
 export type MirrorId = Id<'mirror'>;
 export type ImportId = Id<'import_session'>;

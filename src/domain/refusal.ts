@@ -11,6 +11,7 @@ export type Subject =
   | 'job'
   | 'fork'
   | 'copy'
+  | 'drill'
   | 'import_session'
   | 'import_source'
   | 'user'

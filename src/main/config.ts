@@ -16,6 +16,8 @@ export interface SiteConfig {
   /** The one IP address of all listeners; hosts and peers reach the site there. */
   readonly address: string;
   readonly ports: ListenerPorts;
+  /** A program that looks at each drill's copy in the site's own way; absent: there is none. */
+  readonly drillCommand?: string | undefined;
 }
 
 const MAX_PORT = 65_535;
@@ -30,6 +32,7 @@ const File = Type.Object(
     name: Type.Optional(Type.String()),
     'data-directory': Type.Optional(Type.String()),
     address: Type.Optional(Type.String()),
+    'drill-command': Type.Optional(Type.String({ minLength: 1 })),
     ports: Type.Optional(
       Type.Object(
         {
@@ -78,7 +81,14 @@ export function readConfig(flags: ServeFlags): SiteConfig {
       last: file.ports?.['groups-last'] ?? groups.last,
     },
   };
-  return { name: checkName(name), dataDirectory: resolve(dataDirectory), address, ports };
+  const drillCommand = file['drill-command'];
+  return {
+    name: checkName(name),
+    dataDirectory: resolve(dataDirectory),
+    address,
+    ports,
+    ...(drillCommand !== undefined && { drillCommand: resolve(drillCommand) }),
+  };
 }
 
 function readPort(text: string): readonly [ListenerName, number] {
@@ -103,12 +113,13 @@ function readFile(path: string): Static<typeof File> {
 }
 
 /** The same as a file that `readConfig` reads. */
-export function configFile({ name, dataDirectory, address, ports }: SiteConfig): string {
+export function configFile(config: SiteConfig): string {
+  const { name, dataDirectory, address, ports, drillCommand } = config;
   return `# A Baton site. Every member has a flag or a default; see "baton serve --help".
 name = ${JSON.stringify(name)}
 data-directory = ${JSON.stringify(dataDirectory)}
 address = ${JSON.stringify(address)}
-
+${drillCommand === undefined ? '' : `drill-command = ${JSON.stringify(drillCommand)}\n`}
 [ports]
 ${listenerNames.map((l) => `${l} = ${ports[l]}`).join('\n')}
 groups-first = ${ports.groups.first}

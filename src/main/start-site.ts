@@ -15,6 +15,7 @@ import { linkCut } from '../engines/link-cut.ts';
 import { qcow2Engine } from '../engines/qcow2/engine.ts';
 import { pairing } from '../peer/pairing.ts';
 import { peerClient } from '../peer/v1/client.ts';
+import { drillTools } from './drill-tools.ts';
 import type { Engine } from '../ports/engine.ts';
 import type { Importer } from '../ports/importer.ts';
 import type { Vault } from '../ports/vault.ts';
@@ -127,6 +128,7 @@ export async function startSite(
     store,
     clock: systemClock,
     gate,
+    drillTools: drillTools(config, identity),
   };
   const sagas = new SagaRunner(sagaPorts, allSagas, log);
   const cut = await linkCut.probe();

@@ -1,3 +1,4 @@
+import type { Drill } from '../domain/drill.ts';
 import type { Copy } from '../domain/copy.ts';
 import type { Fork } from '../domain/fork.ts';
 import type { ProtectionPolicy, ReplicationRule } from '../domain/protection-policy.ts';
@@ -51,6 +52,7 @@ export interface Transaction {
   readonly importSources: Collection<ImportSource>;
   readonly imports: Collection<ImportSession>;
   readonly copies: Collection<Copy>;
+  readonly drills: Collection<Drill>;
   readonly hosts: Collection<Host>;
   readonly policies: Collection<ProtectionPolicy>;
   readonly rules: Collection<ReplicationRule>;

@@ -1,4 +1,5 @@
 import { closeCopy, openCopy, refreshCopy } from './copies.ts';
+import { drill } from './drill.ts';
 import { failover } from './failover.ts';
 import { followLine, goBack } from './go-back.ts';
 import { handover } from './handover.ts';
@@ -38,4 +39,5 @@ export const allSagas: readonly SagaDefinition[] = [
   openCopy,
   refreshCopy,
   closeCopy,
+  drill,
 ];

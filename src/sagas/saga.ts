@@ -13,6 +13,7 @@
 import type { GroupId, Instant, SagaId, SiteId } from '../domain/ids.ts';
 import type { SagaRecord } from '../domain/saga-record.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { DrillTools } from '../ports/drill-tools.ts';
 import type { Engine, Progress } from '../ports/engine.ts';
 import type { Importer } from '../ports/importer.ts';
 import type { PeerProtocol } from '../ports/peer.ts';
@@ -28,6 +29,7 @@ export interface SagaPorts {
   readonly store: Store;
   readonly clock: Clock;
   readonly gate: GroupGate;
+  readonly drillTools: DrillTools;
 }
 
 /** A running step's own handle on its saga. */

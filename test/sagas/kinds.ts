@@ -5,5 +5,6 @@ export const kindsOf = {
   sessions: ['protect', 'unprotect', 'forget-session', 'replicate'],
   moves: ['handover', 'failover', 'set-aside', 'roll-back', 'reprotect'],
   histories: ['go-back', 'follow-line', 'open-copy', 'refresh-copy', 'close-copy'],
+  drills: ['drill'],
   imports: ['open-import', 'compare-import', 'cut-over-import', 'cancel-import', 'forget-import'],
 } as const;

@@ -16,6 +16,7 @@ export interface SitePicture {
   readonly points: readonly string[];
   readonly forks: readonly string[];
   readonly copies: readonly string[];
+  readonly drills: readonly string[];
   readonly policies: readonly string[];
   readonly imports: readonly string[];
   readonly held: readonly HeldPicture[];
@@ -102,6 +103,9 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
           p.volumes.map((v) => `${v.name}:${v.sizeBytes}`).join(','),
       ),
       forks: (await tx.forks.all()).map((f) => `${nameOf(f.groupId)} ${f.origin}`),
+      drills: (await tx.drills.all()).map(
+        ({ groupId, report }) => `${nameOf(groupId)} ${report.verdict} ${report.ended}`,
+      ),
       policies: [...policies, ...rules].map(
         ({ name, replicaOf }) => `${name}${replicaOf === undefined ? '' : ' of the other site'}`,
       ),

@@ -29,6 +29,7 @@ import type { MemoryNetwork } from '../support/memory-network.ts';
 import { peerOver } from '../support/memory-peer.ts';
 import type { Link, Listener } from './link.ts';
 import { clockOf, engineOf, storeOf } from './process.ts';
+import type { DrillTools } from '../../src/ports/drill-tools.ts';
 import type { EngineWatch } from './process.ts';
 import type { Random } from './random.ts';
 import { WORLD } from './scheduler.ts';
@@ -129,7 +130,16 @@ export class SimulatedSite {
     });
     const peer = peerOver(here, link.carrier(life, find));
     const importer = new MemoryImporter(this.engine, new Map());
-    const sagaPorts = { here, engine, peer, store, clock, gate: new GroupGate(), importer };
+    const sagaPorts = {
+      here,
+      engine,
+      peer,
+      store,
+      clock,
+      gate: new GroupGate(),
+      importer,
+      drillTools: noDrills,
+    };
     const sagas = new SagaRunner(sagaPorts, allSagas, log);
     const stallBound = { possible: true, why: 'the simulation cuts its links' };
     const ports: AppPorts = { ...sagaPorts, sagas, log, stallBound, ...unused(clock, log) };
@@ -243,3 +253,11 @@ function unused(
     vault: { seal: no, open: no },
   };
 }
+
+const noDrills: DrillTools = {
+  software: 'the simulation',
+  check: () => Promise.reject(new Error('the simulation has no drills')),
+  sign: () => {
+    throw new Error('the simulation has no drills');
+  },
+};

@@ -20,6 +20,7 @@ import { SagaRunner } from '../../src/sagas/runner.ts';
 import type { SagaDefinition } from '../../src/sagas/saga.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { siteVault } from '../../src/secrets/site-vault.ts';
+import { memoryDrillTools } from './memory-drill-tools.ts';
 import { MemoryEngine } from './memory-engine.ts';
 import { MemoryImporter, MemorySource } from './memory-importer.ts';
 import { MemoryNetwork } from './memory-network.ts';
@@ -88,7 +89,9 @@ export function memoryWorld(t: Pick<TestContext, 'after'>): MemoryWorld {
     const logged: LogLine[] = [];
     const log = collectingLog(logged);
     const peer = memoryPeer(id, find, trouble);
-    const sagaPorts = { here: id, engine, peer, store, clock, gate: new GroupGate(), importer };
+    const gate = new GroupGate();
+    const drillTools = memoryDrillTools(authority, id);
+    const sagaPorts = { here: id, engine, peer, store, clock, gate, importer, drillTools };
     let runner = new SagaRunner(sagaPorts, sagas, log);
     const introduction = {
       siteId: id,

@@ -13,6 +13,7 @@ import { events } from './events.ts';
 import { failover } from './failover.ts';
 import { failoverWindow } from './failover-window.ts';
 import { follow } from './follow.ts';
+import { drills } from './drills.ts';
 import { copies } from './copies.ts';
 import { restore } from './restore.ts';
 import { forks } from './forks.ts';
@@ -50,6 +51,7 @@ const resources = [
   reprotect,
   forks,
   copies,
+  drills,
   restore,
   hosts,
   follow,

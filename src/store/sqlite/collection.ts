@@ -24,6 +24,7 @@ const subjects: { readonly [N in CollectionName]: Subject } = {
   importSources: 'import_source',
   imports: 'import_session',
   copies: 'copy',
+  drills: 'drill',
   hosts: 'host',
   policies: 'protection_policy',
   rules: 'replication_rule',

@@ -119,6 +119,7 @@ function collections(database: DatabaseSync, emit: Emit): Transaction {
     importSources: collection(database, 'importSources', 'import_sources', silent),
     imports: collection(database, 'imports', 'imports', emit),
     copies: collection(database, 'copies', 'copies', emit),
+    drills: collection(database, 'drills', 'drills', emit),
     hosts: collection(database, 'hosts', 'hosts', emit),
     policies: collection(database, 'policies', 'policies', emit),
     rules: collection(database, 'rules', 'rules', emit),
