@@ -1,4 +1,5 @@
 /** Copies as a caller sees them, and what keeps them as they should be. */
+import { historyOfCopy } from '../domain/copy.ts';
 import type { Copy } from '../domain/copy.ts';
 import type { CopyId, GroupId } from '../domain/ids.ts';
 import { refuse } from '../domain/refusal.ts';
@@ -47,13 +48,20 @@ export async function keepCopiesOpen({
   log,
 }: Pick<AppPorts, 'store' | 'engine' | 'log'>): Promise<void> {
   const copies = await store.read((tx) => tx.copies.where({ state: 'open' }));
-  for (const { id: copyId, groupId, of, writable, hosts, name } of copies) {
+  for (const copy of copies) {
+    const { id: copyId, groupId, of, writable, hosts, name } = copy;
     try {
       const { copies: seen } = await engine.inspect(groupId);
       const opened = seen.find((one) => one.copyId === copyId);
       if (opened?.dataPlane !== 'stopped') continue;
       log.warn({ event: 'copy_opened_again', copyId, groupId, name });
-      await engine.openCopy({ groupId, copyId, of, writable, access: { hosts } });
+      await engine.openCopy({
+        groupId,
+        copyId,
+        of,
+        writable,
+        access: { hosts, history: historyOfCopy(copy) },
+      });
     } catch (error) {
       log.error({ event: 'copy_supervision_failed', copyId, groupId, error });
     }

@@ -16,6 +16,8 @@ import type { Transaction } from '../ports/store.ts';
 import type { AppPorts } from './app-ports.ts';
 import type { AttachedState } from './attached-hosts.ts';
 import { requireAgent } from './enrol-host.ts';
+import { findCopy, sayFollowedCopy } from './follow-copies.ts';
+import type { FoundCopy } from './follow-copies.ts';
 
 /** A group opens within some tens of milliseconds once this site may serve it, and tells nobody. */
 const OPENING_POLL_MS = 10;
@@ -26,7 +28,7 @@ const SELDOM_POLL_MS = 500;
 export interface FollowVolumes {
   /** What the host was given when it was enrolled. */
   readonly token: string;
-  /** Ids or names. */
+  /** Ids or names; of a copy's volume `COPY/VOLUME`. */
   readonly volumes: readonly string[];
   /** Where the agent asks from. */
   readonly address: string;
@@ -52,11 +54,18 @@ export interface FollowAnswer {
 }
 
 /** `unknown`: there is no such volume here; `not_mapped`: there is, and not for this host. */
+export interface NotFound {
+  readonly asked: string;
+  readonly found: 'unknown' | 'not_mapped';
+}
+
 export type FollowedVolume =
-  | { readonly asked: string; readonly found: 'unknown' | 'not_mapped' }
+  | NotFound
   | {
       readonly asked: string;
       readonly found: 'here';
+      /** Asks for the same again; absent: the volume's id does. */
+      readonly reference?: string;
       readonly volumeId: VolumeId;
       readonly name: string;
       readonly sizeBytes: number;
@@ -143,20 +152,22 @@ async function look(ports: Deps, { token, volumes: asked }: FollowVolumes): Prom
   const served = rows.flatMap((row) =>
     row.found === 'here' && mayServe(row.group, here) ? [row.group.id] : [],
   );
+  const copied = rows.flatMap((row) => (row.found === 'copy' ? [row.copy.groupId] : []));
   const inspections = await Promise.all(
-    [...new Set(served)].map(async (id) => [id, await engine.inspect(id)] as const),
+    [...new Set([...served, ...copied])].map(async (id) => [id, await engine.inspect(id)] as const),
   );
   const inspected = new Map(inspections);
-  const volumes = rows.map((row) =>
-    row.found === 'here' ? sayFollowed(row, here, inspected.get(row.group.id)) : row,
-  );
+  const volumes = rows.map((row) => say(row, here, inspected));
   const seen = createHash('sha256').update(JSON.stringify(volumes)).digest('base64url');
-  const isOpening = inspections.some(([, { serving }]) => !serving);
+  const isOpening =
+    served.some((id) => inspected.get(id)?.serving === false) ||
+    volumes.some((v) => v.found === 'here' && v.reference !== undefined && !v.serves);
   return { answer: { seen, volumes }, isOpening };
 }
 
 type Found =
-  | { readonly asked: string; readonly found: 'unknown' | 'not_mapped' }
+  | FoundCopy
+  | NotFound
   | {
       readonly asked: string;
       readonly found: 'here';
@@ -165,6 +176,8 @@ type Found =
     };
 
 async function find(tx: Transaction, asked: string, hostName: string): Promise<Found> {
+  const copy = await findCopy(tx, asked, hostName);
+  if (copy !== undefined) return copy;
   const volume = isId(asked)
     ? await tx.volumes.get(asked as VolumeId)
     : (await tx.volumes.where({ name: asked }))[0];
@@ -172,6 +185,20 @@ async function find(tx: Transaction, asked: string, hostName: string): Promise<F
   const group = await tx.groups.need(volume.groupId);
   if (!group.hosts.includes(hostName)) return { asked, found: 'not_mapped' };
   return { asked, found: 'here', volume, group };
+}
+
+function say(
+  row: Found,
+  here: SiteId,
+  inspected: ReadonlyMap<GroupId, GroupInspection>,
+): FollowedVolume {
+  if (row.found === 'here') return sayFollowed(row, here, inspected.get(row.group.id));
+  if (row.found !== 'copy') return row;
+  const { asked, copy } = row;
+  const inspection = inspected.get(copy.groupId);
+  return inspection === undefined
+    ? { asked, found: 'unknown' }
+    : sayFollowedCopy(row, here, inspection);
 }
 
 function sayFollowed(

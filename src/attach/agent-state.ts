@@ -14,6 +14,8 @@ export type Appearance = 'socket' | 'file';
 
 export interface FollowedVolume {
   readonly volumeId: string;
+  /** Asks the sites for it; absent: its id does. */
+  readonly reference?: string;
   readonly name: string;
   readonly sizeBytes: number;
   /** The history that programs on this host have seen through the bridge. */

@@ -13,15 +13,16 @@ import type { HostBundle } from '../cli/host-bundle.ts';
 import { readAgentState, writeAgentState } from './agent-state.ts';
 import type { Appearance, FollowedVolume } from './agent-state.ts';
 import { takeAcceptance } from './acceptance.ts';
-import { keepAsking } from './ask-site.ts';
+import { keepAsking, wordOn } from './ask-site.ts';
 import type { SiteWords, ToldState } from './ask-site.ts';
 import { lockAgent } from './agent-lock.ts';
 import { writeStatus } from './agent-status.ts';
 import type { VolumeStatus } from './agent-status.ts';
 import { appear, appearAgain, disappear, isBridged } from './appearance.ts';
+import { BROKEN, REFRESHED, isForGood, notAttached, sayWaiting } from './agent-words.ts';
 import { BridgeRefused } from './bridge-refusal.ts';
 import { acceptance, standingOf } from './follow-plan.ts';
-import type { KnownWord, Serving, Standing, Waiting, Word } from './follow-plan.ts';
+import type { KnownWord, Serving, Standing, Word } from './follow-plan.ts';
 import { Lines } from './lines.ts';
 import type { Line } from './lines.ts';
 
@@ -115,7 +116,7 @@ export class Agent {
     const known = (await readAgentState(stateDirectory)).volumes;
     for (const volume of known) this.#volumes.set(volume.volumeId, volume);
     const wanted = (): readonly string[] => [
-      ...new Set([...asked, ...[...this.#volumes.values()].map(({ volumeId }) => volumeId)]),
+      ...new Set([...asked, ...[...this.#volumes.values()].map(referenceOf)]),
     ];
     const { signal } = this.#stopping;
     const asking = bundle.sites.map((site) =>
@@ -155,7 +156,7 @@ export class Agent {
   /** A volume that is not attached yet, or whose bridge is gone: whatever there is now is taken. */
   async #attach(asked: string): Promise<void> {
     const already = [...this.#volumes.values()].find(
-      ({ name, volumeId }) => name === asked || volumeId === asked,
+      ({ name, volumeId }) => name === asked.replace('/', '.') || volumeId === asked,
     );
     const { as, directory, stateDirectory } = this.#options;
     if (already?.closed) return;
@@ -165,10 +166,11 @@ export class Agent {
     }
     const { word, standing } = await this.#firstWord(asked);
     const path = join(absolute(directory), word.name);
-    const { volumeId, name, sizeBytes, history } = word;
+    const { volumeId, name, sizeBytes, history, reference } = word;
     if (already !== undefined) await this.#end(already);
     const volume = { volumeId, name, sizeBytes, history: history.id, as, path };
-    await this.#open(volume, standing);
+    const followed = reference === undefined ? volume : { ...volume, reference };
+    await this.#open(followed, standing);
   }
 
   async #firstWord(
@@ -176,30 +178,27 @@ export class Agent {
   ): Promise<{ readonly word: KnownWord; readonly standing: OpenStanding }> {
     const deadline = performance.now() + FIRST_WORD_LIMIT_MS;
     for (;;) {
-      const standing = standingOf(undefined, this.#wordsOn(asked));
+      const words = this.#wordsOn(asked);
+      this.#requireOne(asked, words);
+      const standing = standingOf(undefined, words);
       if (standing.kind === 'open') return { word: standing.word, standing };
       const isAnswered = this.#words.size === this.#options.bundle.sites.length;
       const isOver = performance.now() > deadline;
-      const isFinal = standing.kind === 'waiting' && final.has(standing.why) && isAnswered;
-      if (isOver || isFinal) throw this.#refusal(asked, standing);
+      const isFinal = isAnswered && isForGood(standing);
+      if (isOver || isFinal) {
+        const { host } = this.#options.bundle;
+        throw notAttached(asked, { host, standing, words: [...this.#words.values()] });
+      }
       await this.#woken();
     }
   }
 
-  #refusal(asked: string, standing: Standing): BridgeRefused {
-    const { host } = this.#options.bundle;
-    const why = standing.kind === 'waiting' ? standing.why : 'not_served';
-    const troubles = [...this.#words.values()].flatMap(({ site, trouble }) =>
-      trouble === undefined ? [] : [`${site.name}: ${trouble}`],
-    );
-    const sentences = {
-      no_site_answers: `No site answers. ${troubles.join('; ')}`,
-      unknown: `No site that answers has a volume '${asked}'. ${troubles.join('; ')}`.trim(),
-      not_mapped: `Volume '${asked}' is not mapped to host ${host}.`,
-      holder_silent: `The site that holds '${asked}' does not answer. ${troubles.join('; ')}`,
-      not_served: `No site serves '${asked}' now. Look at its group, and try again.`,
-    };
-    return new BridgeRefused('not_followed', sentences[why].trim());
+  /** Copies are each site's own, and two may have one name. */
+  #requireOne(asked: string, words: ReadonlyMap<string, Word>): void {
+    const ids = [...words.values()].flatMap((word) => (word.found === 'here' ? word.volumeId : []));
+    if (new Set(ids).size <= 1) return;
+    const sentence = `Several sites have a copy's volume '${asked}'. Name it by its ids.`;
+    throw new BridgeRefused('not_followed', sentence);
   }
 
   /** Durable before the host can see anything of it. */
@@ -234,7 +233,7 @@ export class Agent {
     await this.#acceptWhatWasAccepted();
     const wanted: (Followed & Target & { readonly standing: OpenStanding })[] = [];
     for (const volume of this.#volumes.values()) {
-      const standing = standingOf(volume.history, this.#wordsOn(volume.volumeId));
+      const standing = standingOf(volume.history, this.#wordsOn(referenceOf(volume)));
       if (volume.closed !== undefined || standing.kind === 'broken') {
         await this.#close(volume, standing);
       } else if (standing.kind === 'open') {
@@ -301,7 +300,8 @@ export class Agent {
       this.#volumes.set(volume.volumeId, { ...volume, closed, lineTo: WALL });
     }
     const now = this.#volumes.get(volume.volumeId) ?? volume;
-    this.#tell(now, { state: 'closed', why: BROKEN, ...closed });
+    const why = volume.reference === undefined ? BROKEN : REFRESHED;
+    this.#tell(now, { state: 'closed', why, ...closed });
   }
 
   /** What had it open is parted from it: it would go on with what it remembers. */
@@ -311,7 +311,7 @@ export class Agent {
     const accepted = await takeAcceptance(this.#options.stateDirectory);
     if (accepted === undefined) return;
     for (const volume of closed) {
-      const standing = standingOf(undefined, this.#wordsOn(volume.volumeId));
+      const standing = standingOf(undefined, this.#wordsOn(referenceOf(volume)));
       if (standing.kind !== 'open' || acceptance(standing.word) !== accepted) continue;
       await this.#end(volume);
       const { sizeBytes, history } = standing.word;
@@ -389,13 +389,15 @@ export class Agent {
 }
 
 /** What stays the same when it is opened afresh. */
-function identityOf({
-  volumeId,
-  name,
-  as,
-  path,
-}: FollowedVolume): Pick<FollowedVolume, 'volumeId' | 'name' | 'as' | 'path'> {
-  return { volumeId, name, path, ...(as && { as }) };
+function identityOf(
+  volume: FollowedVolume,
+): Pick<FollowedVolume, 'volumeId' | 'reference' | 'name' | 'as' | 'path'> {
+  const { volumeId, reference, name, as, path } = volume;
+  return { volumeId, name, path, ...(reference && { reference }), ...(as && { as }) };
+}
+
+function referenceOf({ reference, volumeId }: FollowedVolume): string {
+  return reference ?? volumeId;
 }
 
 type OpenStanding = Standing & { readonly kind: 'open' };
@@ -405,29 +407,8 @@ interface Target {
   readonly siteId: string;
 }
 
-/** Waiting does not mend these. */
-const final: ReadonlySet<string> = new Set<Waiting>(['unknown', 'not_mapped']);
-
 /** In place of where a line goes to. */
 const WALL = 'nowhere';
-
-const BROKEN =
-  'a failover took the group to a point that may lack what was written here, so all requests fail';
-
-const sayWaiting = {
-  no_site_answers: 'no site answers',
-  unknown: 'no site that answers has it',
-  not_mapped: 'it is not mapped to this host any more',
-  holder_silent: 'the site that holds it does not answer',
-  not_served: 'no site serves it now',
-} as const;
-
-/** Also where it was asked for by its other name. */
-function wordOn(words: SiteWords['words'], asked: string): Word {
-  const isMeant = (word: Word): boolean =>
-    word.found === 'here' && (word.volumeId === asked || word.name === asked);
-  return words.get(asked) ?? [...words.values()].find(isMeant) ?? { found: 'silent' };
-}
 
 /** Volumes with the same one share a line. */
 function destinationOf({ serves, siteId }: Target): string {

@@ -68,3 +68,10 @@ export async function keepAsking(
     }
   }
 }
+
+/** Also where it was asked for by its other name. */
+export function wordOn(words: SiteWords['words'], asked: string): Word {
+  const isMeant = (word: Word): boolean =>
+    word.found === 'here' && (word.volumeId === asked || word.name === asked);
+  return words.get(asked) ?? [...words.values()].find(isMeant) ?? { found: 'silent' };
+}

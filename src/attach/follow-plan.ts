@@ -5,6 +5,8 @@ export type Word =
   | { readonly found: 'silent' | 'unknown' | 'not_mapped' }
   | {
       readonly found: 'here';
+      /** Of a copy's volume: what to ask for from now on. */
+      readonly reference?: string;
       readonly volumeId: string;
       readonly name: string;
       readonly sizeBytes: number;

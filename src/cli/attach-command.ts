@@ -89,11 +89,15 @@ With --socket each is a unix socket that speaks NBD. With --fuse each is a plain
 no NBD: it may have a file system and be loop-mounted. That needs /dev/fuse, and Debian's packages
 libnbd-bin and fuse3.
 
+COPY/VOLUME is a volume of a failover test or a clone, and appears as COPY.VOLUME. It is followed
+nowhere: it is where its copy is.
+
 With --credentials it is a single volume at a single site.
 
 Examples:
   baton attach data log --bundle /etc/baton/host --socket /run/volumes
   baton attach data --bundle /etc/baton/host --fuse /run/files
+  baton attach orders-test/data --bundle /etc/baton/host --socket /run/volumes
   baton attach --accept 6f1c…                     go on after a failover, with what there is
   baton attach data --credentials ./app1 --socket ./data.sock --detach`;
 

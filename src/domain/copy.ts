@@ -1,4 +1,4 @@
-import type { CopyId, ForkId, GroupId, Instant, PointId } from './ids.ts';
+import type { CopyId, ForkId, GroupId, HistoryId, Instant, PointId } from './ids.ts';
 
 /**
  * What a group was, opened beside it at this site, with an address of its own: cycles and failovers
@@ -18,8 +18,15 @@ export interface Copy {
   readonly hosts: readonly string[];
   readonly state: 'opening' | 'open' | 'closing';
   readonly openedAt: Instant;
+  /** Once it was refreshed; see `historyOfCopy`. */
+  readonly history?: HistoryId;
   /** It ends by itself when this is counted down; absent: when somebody ends it. */
   readonly leftMs: number | undefined;
+}
+
+/** What hosts have seen of a copy. Another one begins when it is refreshed, and none leaves its site. */
+export function historyOfCopy({ id, history }: Pick<Copy, 'id' | 'history'>): HistoryId {
+  return history ?? (id as string as HistoryId);
 }
 
 /** A point of the group, or a history that was set aside. */

@@ -15,7 +15,8 @@ import type { Fork, HostAccess, SealedPoint, ServedGroup, VolumeSpec } from './e
  */
 export interface CopyEngine {
   /**
-   * Opens a copy to these hosts, and to nobody else, under the names of its volumes. A writable one
+   * Opens a copy to these hosts, and to nobody else, under the names of its volumes, and those with
+   * its history. A writable one
    * takes writes on a scratch layer of its own. A repeat opens the same copy again with all that was
    * written and flushed, whatever ended meanwhile; with other hosts it changes who may attach.
    *
@@ -60,7 +61,7 @@ export interface OpenCopy {
   readonly of: CopyOf;
   /** Hosts may write; the point or fork stays as it is. */
   readonly writable: boolean;
-  readonly access: Pick<HostAccess, 'hosts'>;
+  readonly access: HostAccess;
 }
 
 export interface AdoptFork {

@@ -2,8 +2,10 @@
  * Copies of what a group was: failover tests, clones, mounted forks. The group is not locked by any
  * of these: its cycles go on beneath, and the copy's row keeps retention away from its point.
  */
+import { historyOfCopy } from '../domain/copy.ts';
 import type { Copy } from '../domain/copy.ts';
-import type { CopyId, ForkId, GroupId } from '../domain/ids.ts';
+import { newId } from '../domain/ids.ts';
+import type { CopyId, ForkId, GroupId, HistoryId } from '../domain/ids.ts';
 import { newFork } from './forks.ts';
 import { sessionOf } from './offer.ts';
 import { ignoringRefusals } from './operation.ts';
@@ -34,7 +36,10 @@ export interface RefreshCopy extends OpenCopy {
 /** What was written on the copy goes; it shows something else from now on, to the same hosts. */
 export const refreshCopy = saga<RefreshCopy>('refresh-copy')
   .pointOfNoReturn(async (tx, { copyId, of, basePointId }) => {
-    await tx.copies.change(copyId, (c) => ({ ...c, of, basePointId, state: 'opening' }));
+    await tx.copies.change(copyId, (c) => {
+      const history = newId<HistoryId>();
+      return { ...c, of, basePointId, history, state: 'opening' };
+    });
   })
   .step('discard', { do: ({ engine }, { groupId, copyId }) => engine.discardCopy(groupId, copyId) })
   .step('open', { do: (ports, { copyId }) => open(ports, copyId) })
@@ -77,6 +82,8 @@ export const closeCopy = saga<CloseCopy>('close-copy')
   });
 
 async function open({ store, engine }: SagaPorts, copyId: CopyId): Promise<void> {
-  const { groupId, of, writable, hosts } = await store.read((tx) => tx.copies.need(copyId));
-  await engine.openCopy({ groupId, copyId, of, writable, access: { hosts } });
+  const copy = await store.read((tx) => tx.copies.need(copyId));
+  const { groupId, of, writable, hosts } = copy;
+  const access = { hosts, history: historyOfCopy(copy) };
+  await engine.openCopy({ groupId, copyId, of, writable, access });
 }

@@ -23,6 +23,7 @@ const STALL_LIMIT_MS = 120_000;
 const MIB = 1024 * 1024;
 
 export interface AgentOptions {
+  readonly host?: string;
   readonly patience?: string;
   /** How its volumes appear. */
   readonly as?: 'socket' | 'fuse';
@@ -47,13 +48,13 @@ export class StoryAgent {
   static async attach(
     sites: TwoSites,
     volumes: readonly string[],
-    { patience = '60s', as = 'socket', before }: AgentOptions = {},
+    { host = 'app1', patience = '60s', as = 'socket', before }: AgentOptions = {},
   ): Promise<StoryAgent> {
     const directory = join(sites.dir, `h${(made += 1)}`);
     const [bundle, appear] = [join(directory, 'bundle'), join(directory, 'v')];
     await mkdir(appear, { recursive: true });
     await before?.(appear);
-    const path = '/hosts/app1/enrolment';
+    const path = `/hosts/${host}/enrolment`;
     await writeBundle(bundle, await sites.paris.ask<Enrolment>({ method: 'POST', path }));
     const agent = new StoryAgent(directory, [
       ...['attach', ...volumes, '--bundle', bundle, `--${as}`, appear, '--patience', patience],

@@ -5,12 +5,20 @@ import type { Static } from 'typebox';
 import type { VolumeId } from '../../domain/ids.ts';
 import type { FollowedVolume } from '../../app/follow-volumes.ts';
 import type { DialectOptions } from '../options.ts';
-import { Reference, SizeBytes, Uuid, known, object } from './schemas.ts';
+import { SizeBytes, Uuid, known, object } from './schemas.ts';
 import { bearerToken } from './sign-in.ts';
 
 const MAX_FOLLOWED = 256;
 /** Less than proxies and clients give up after. */
 const MAX_WAIT_SECONDS = 20;
+
+/** A copy's id, a slash, and a volume's. */
+const MAX_REFERENCE = 129;
+const Reference = Type.String({
+  minLength: 1,
+  maxLength: MAX_REFERENCE,
+  description: "An id, or a name; of a copy's volume COPY/VOLUME.",
+});
 
 const Request = object({
   volumes: Type.Array(Reference, { minItems: 1, maxItems: MAX_FOLLOWED }),
@@ -44,6 +52,9 @@ const Serves = Type.Object({
 const Followed = Type.Object({
   asked: Type.String(),
   found: Type.Enum(['here', 'unknown', 'not_mapped']),
+  reference: Type.Optional(
+    Type.String({ description: 'Asks for the same again; absent: the volume’s id does.' }),
+  ),
   volumeId: Type.Optional(Uuid),
   name: Type.Optional(Type.String()),
   sizeBytes: Type.Optional(SizeBytes),

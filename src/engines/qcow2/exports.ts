@@ -33,20 +33,33 @@ export function hostExports(
 
 /** One of them; without a history that of the volume's own name. */
 export function hostExport(
-  { key, name }: Exported,
+  volume: Exported,
   history: HistoryId | undefined,
   nodes: ReadonlySet<string>,
 ): VolumeExport {
+  const { key } = volume;
   const filters = [mirrorFilterNode(key), importFilterNode(key)];
   const node = filters.find((filter) => nodes.has(filter)) ?? headNode(key);
-  const id = `${HOST_EXPORT}${key}`;
-  if (history === undefined) return { id, node, name };
-  return { id: `${id}-${history}`, node, name: followedName(name, history) };
+  return { ...named(volume, history), node };
 }
 
-/** Of a volume as a copy shows it. */
-export function copyExport({ key, name }: Exported, node: string): VolumeExport {
-  return { id: `${HOST_EXPORT}${key}`, node, name };
+/** Of a volume as a copy shows it, named as `hostExports` does. */
+export function copyExports(
+  volume: Exported,
+  history: HistoryId | undefined,
+  node: string,
+): readonly VolumeExport[] {
+  const own = { ...named(volume, undefined), node };
+  return history === undefined ? [own] : [own, { ...named(volume, history), node }];
+}
+
+function named(
+  { key, name }: Exported,
+  history: HistoryId | undefined,
+): Omit<VolumeExport, 'node'> {
+  const id = `${HOST_EXPORT}${key}`;
+  if (history === undefined) return { id, name };
+  return { id: `${id}-${history}`, name: followedName(name, history) };
 }
 
 /** Closes a volume to hosts. @returns what its exports were for, so that they may open again */

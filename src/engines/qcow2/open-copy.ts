@@ -8,6 +8,7 @@
  *
  * The record says all that is needed to open it again, in this daemon or in another one.
  */
+import type { HistoryId } from '../../domain/ids.ts';
 import { refuse } from '../../domain/refusal.ts';
 import type { OpenCopy } from '../../ports/engine-copies.ts';
 import type { ServedGroup } from '../../ports/engine.ts';
@@ -16,7 +17,7 @@ import { addNode } from '../qmp/commands.ts';
 import { copyPort } from './copies.ts';
 import { boundLog } from './daemon-process.ts';
 import { enter } from './enter.ts';
-import { HOST_EXPORT, closeExportsOf, copyExport, openExports } from './exports.ts';
+import { HOST_EXPORT, closeExportsOf, copyExports, openExports } from './exports.ts';
 import type { VolumeExport } from './exports.ts';
 import { allOf, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
@@ -38,7 +39,7 @@ export function openCopy(group: Group, request: OpenCopy): Promise<ServedGroup> 
     boundLog(seat.paths.log);
     await openLayers(group, qmp, copy);
     const port = await openDoor(group, qmp, copy);
-    await openExports(qmp, exportsOf(copy), { writable: copy.writable });
+    await openExports(qmp, exportsOf(copy, request.access.history), { writable: copy.writable });
     return {
       host: group.site.options.address,
       port,
@@ -130,12 +131,12 @@ async function openDoor(
   });
 }
 
-function exportsOf(copy: CopyRecord): readonly VolumeExport[] {
-  return copy.members.map(({ volumeId, name }) => {
+function exportsOf(copy: CopyRecord, history: HistoryId | undefined): readonly VolumeExport[] {
+  return copy.members.flatMap(({ volumeId, name }) => {
     const chain = copy.chains.find((one) => one.volumeId === volumeId);
     const key = keyOf(copy, volumeId);
     const node = layerNode(key, chain?.scratch ?? chain?.numbers.at(-1) ?? 0);
-    return copyExport({ key, name }, node);
+    return copyExports({ key, name }, history, node);
   });
 }
 
