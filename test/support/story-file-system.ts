@@ -78,7 +78,8 @@ export class StoryFileSystem {
     await run('fio', [
       ...['--name=story', '--ioengine=psync', '--rw=randwrite', '--bs=4k', '--fsync=16'],
       ...[`--filename=${join(this.mountPoint, 'fio')}`, `--size=${megabytes}m`],
-      ...[`--rate_iops=${writesPerSecond}`, '--verify=crc32c', '--verify_fatal=1'],
+      ...['--verify=crc32c', '--verify_fatal=1', '--verify_state_save=0'],
+      `--rate_iops=${writesPerSecond}`,
     ]);
   }
 }
