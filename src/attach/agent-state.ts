@@ -9,8 +9,8 @@ export interface AgentState {
   readonly volumes: readonly FollowedVolume[];
 }
 
-/** A unix socket that speaks NBD, or a file. */
-export type Appearance = 'socket' | 'file';
+/** A unix socket that speaks NBD, a file, or a block device of the kernel. */
+export type Appearance = 'socket' | 'file' | 'device';
 
 export interface FollowedVolume {
   readonly volumeId: string;

@@ -8,7 +8,7 @@
  * on meanwhile, and where the history of a volume has ended they find no server to go on with.
  */
 import { mkdir } from 'node:fs/promises';
-import { join, resolve as absolute } from 'node:path';
+import { resolve as absolute } from 'node:path';
 import type { HostBundle } from '../cli/host-bundle.ts';
 import { readAgentState, writeAgentState } from './agent-state.ts';
 import type { Appearance, FollowedVolume } from './agent-state.ts';
@@ -18,7 +18,7 @@ import type { SiteWords, ToldState } from './ask-site.ts';
 import { lockAgent } from './agent-lock.ts';
 import { writeStatus } from './agent-status.ts';
 import type { VolumeStatus } from './agent-status.ts';
-import { appear, appearAgain, disappear, isBridged } from './appearance.ts';
+import { appear, appearAgain, disappear, isBridged, placeFor } from './appearance.ts';
 import { BROKEN, REFRESHED, isForGood, notAttached, sayWaiting } from './agent-words.ts';
 import { BridgeRefused } from './bridge-refusal.ts';
 import { acceptance, standingOf } from './follow-plan.ts';
@@ -165,7 +165,7 @@ export class Agent {
       return;
     }
     const { word, standing } = await this.#firstWord(asked);
-    const path = join(absolute(directory), word.name);
+    const path = await placeFor(as, directory, word.name);
     const { volumeId, name, sizeBytes, history, reference } = word;
     if (already !== undefined) await this.#end(already);
     const volume = { volumeId, name, sizeBytes, history: history.id, as, path };

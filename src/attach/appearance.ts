@@ -1,8 +1,10 @@
 /** How a followed volume appears on this host: its bridge, and what stands on that. */
-import { join } from 'node:path';
-import type { FollowedVolume } from './agent-state.ts';
+import { join, resolve as absolute } from 'node:path';
+import type { Appearance, FollowedVolume } from './agent-state.ts';
 import { runningDaemon } from './daemon-process.ts';
 import { endFollowedBridge, startFollowedBridge } from './followed-bridge.ts';
+import { connectDevice, disconnectDevice, freeDevice, isConnected } from './volume-device.ts';
+import type { VolumeDevice } from './volume-device.ts';
 import { hideFile, isShown, showFile } from './volume-file.ts';
 import type { VolumeFile } from './volume-file.ts';
 
@@ -12,6 +14,15 @@ export interface BridgeWay {
   /** A link to the socket of its present line. */
   readonly linePath: string;
   readonly patienceSeconds: number;
+}
+
+/**
+ * Where a volume is to appear.
+ *
+ * @throws BridgeRefused where this host has no devices
+ */
+export async function placeFor(as: Appearance, directory: string, name: string): Promise<string> {
+  return as === 'device' ? freeDevice() : join(absolute(directory), name);
 }
 
 /**
@@ -40,15 +51,20 @@ export async function appear(
  * @throws BridgeRefused — the bridge runs, and shows nowhere
  */
 export async function appearAgain(stateDirectory: string, volume: Appearing): Promise<void> {
-  if (volume.as !== 'file') return;
-  const file = fileOf(stateDirectory, volume);
-  if (await isShown(file)) return;
-  await showFile(file, bridgeFiles(stateDirectory, volume).path, volume.name);
+  const { path: socketPath } = bridgeFiles(stateDirectory, volume);
+  if (volume.as === 'file') {
+    const file = fileOf(stateDirectory, volume);
+    if (!(await isShown(file))) await showFile(file, socketPath, volume.name);
+  } else if (volume.as === 'device') {
+    const device = deviceOf(stateDirectory, volume);
+    if (!(await isConnected(device))) await connectDevice(device, volume.name);
+  }
 }
 
 /** Parts whoever has it open from it. Safe to repeat, in whatever state it is. */
 export async function disappear(stateDirectory: string, volume: Appearing): Promise<void> {
   if (volume.as === 'file') await hideFile(fileOf(stateDirectory, volume));
+  if (volume.as === 'device') await disconnectDevice(deviceOf(stateDirectory, volume));
   await endFollowedBridge(bridgeFiles(stateDirectory, volume));
 }
 
@@ -63,11 +79,15 @@ function bridgeFiles(
   { volumeId, as, path }: Appearing,
 ): { readonly path: string; readonly pidFile: string } {
   return {
-    path: as === 'file' ? join(stateDirectory, `${volumeId}.sock`) : path,
+    path: as === 'file' || as === 'device' ? join(stateDirectory, `${volumeId}.sock`) : path,
     pidFile: join(stateDirectory, `${volumeId}.pid`),
   };
 }
 
 function fileOf(stateDirectory: string, { volumeId, path }: Appearing): VolumeFile {
   return { path, pidFile: join(stateDirectory, `${volumeId}.file.pid`) };
+}
+
+function deviceOf(stateDirectory: string, volume: Appearing): VolumeDevice {
+  return { path: volume.path, socketPath: bridgeFiles(stateDirectory, volume).path };
 }

@@ -36,7 +36,7 @@ export interface BridgeRequest {
 export interface FollowRequest {
   readonly bundle: HostBundle;
   readonly volumes: readonly string[];
-  readonly as: 'socket' | 'file';
+  readonly as: 'socket' | 'file' | 'device';
   readonly directory: string;
   readonly patienceSeconds: number;
   readonly stateDirectory: string;
@@ -70,6 +70,7 @@ export interface OpenBridge {
 interface AttachOptions {
   readonly socket?: string;
   readonly fuse?: string;
+  readonly nbd?: boolean;
   readonly bundle?: string;
   readonly credentials?: string;
   readonly state?: string;
@@ -87,7 +88,8 @@ failover that may have lost writes all requests fail, and it says how to go on.
 
 With --socket each is a unix socket that speaks NBD. With --fuse each is a plain file, for what speaks
 no NBD: it may have a file system and be loop-mounted. That needs /dev/fuse, and Debian's packages
-libnbd-bin and fuse3.
+libnbd-bin and fuse3. With --nbd each is a block device of the kernel, if that has the module nbd; it
+needs root and nbd-client.
 
 COPY/VOLUME is a volume of a failover test or a clone, and appears as COPY.VOLUME. It is followed
 nowhere: it is where its copy is.
@@ -104,10 +106,11 @@ Examples:
 export function addAttachCommands(program: Command, terminal: Terminal, bridges: Bridges): void {
   program
     .command('attach [volumes...]')
-    .summary('open volumes as sockets or files of this host, and follow them from site to site')
+    .summary('open volumes as sockets, files or devices here, and follow them from site to site')
     .option('--bundle <directory>', 'what "baton host enrol" wrote: volumes are followed')
     .option('--socket <path>', 'a directory for their sockets; without --bundle, the socket itself')
     .option('--fuse <directory>', 'a directory for files in place of sockets; with --bundle')
+    .option('--nbd', 'devices of the kernel in place of sockets; with --bundle, as root')
     .option('--state <directory>', 'what the agent keeps (default: below /run, or the session)')
     .option('--accept <point>', 'go on with this history, although writes may be missing')
     .option('--credentials <directory>', 'what "baton host create --out" wrote: one site only')
@@ -118,6 +121,7 @@ export function addAttachCommands(program: Command, terminal: Terminal, bridges:
     .action(async (volumes: readonly string[], options: AttachOptions, command: Command) => {
       if (options.bundle === undefined && options.accept === undefined) {
         if (options.fuse !== undefined) throw new UsageError('--fuse is for --bundle');
+        if (options.nbd !== undefined) throw new UsageError('--nbd is for --bundle');
         await attachOne(terminal, bridges)(volumes, options, command);
       } else await follow(terminal, bridges, volumes, options);
     });

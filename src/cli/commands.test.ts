@@ -406,8 +406,9 @@ test('an enrolled host gets one bundle for both sites, and what cannot be meant 
     assert.match(err, sentence);
   };
   await refused(`attach data --bundle ${directory} --socket /v`, /holds no bundle/);
-  await refused(`attach data --bundle ${out}`, /wanted --socket DIRECTORY or --fuse DIRECTORY/);
-  await refused(`attach data --bundle ${out} --socket /v --fuse /f`, /or --fuse DIRECTORY/);
+  await refused(`attach data --bundle ${out}`, /wanted one of --socket DIRECTORY, --fuse/);
+  await refused(`attach data --bundle ${out} --socket /v --fuse /f`, /--fuse DIRECTORY and --nbd/);
+  await refused('attach data --nbd --credentials /c', /--nbd is for --bundle/);
   await refused('attach data --fuse /f --credentials /c', /--fuse is for --bundle/);
   await refused(`attach data --bundle ${out} --socket /v --read-only`, /--read-only is not for/);
 });

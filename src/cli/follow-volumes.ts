@@ -11,6 +11,7 @@ export interface FollowOptions {
   readonly bundle?: string;
   readonly socket?: string;
   readonly fuse?: string;
+  readonly nbd?: boolean;
   readonly state?: string;
   readonly accept?: string;
   readonly patience: string;
@@ -53,16 +54,22 @@ export async function follow(
 
 /** How and where they shall appear. */
 function whereTo(options: FollowOptions): Pick<FollowRequest, 'as' | 'directory'> {
-  const { socket, fuse } = options;
-  const directory = socket ?? fuse;
-  if (directory === undefined || (socket !== undefined && fuse !== undefined)) {
-    throw new UsageError('with --bundle: wanted --socket DIRECTORY or --fuse DIRECTORY');
+  const { socket, fuse, nbd } = options;
+  const ways: readonly Pick<FollowRequest, 'as' | 'directory'>[] = [
+    ...(socket === undefined ? [] : [{ as: 'socket', directory: resolve(socket) } as const]),
+    ...(fuse === undefined ? [] : [{ as: 'file', directory: resolve(fuse) } as const]),
+    ...(nbd === undefined ? [] : [{ as: 'device', directory: '/dev' } as const]),
+  ];
+  const [way] = ways;
+  if (way === undefined || ways.length > 1) {
+    const wanted = 'one of --socket DIRECTORY, --fuse DIRECTORY and --nbd';
+    throw new UsageError(`with --bundle: wanted ${wanted}`);
   }
   const other = (['readOnly', 'detach', 'credentials'] as const).find(
     (name) => options[name] !== undefined,
   );
   if (other !== undefined) throw new UsageError(`--${spelled[other]} is not for --bundle`);
-  return { as: socket === undefined ? 'file' : 'socket', directory: resolve(directory) };
+  return way;
 }
 
 const spelled = { readOnly: 'read-only', detach: 'detach', credentials: 'credentials' } as const;

@@ -1,9 +1,12 @@
 /** Hosts that share a volume, and hosts on what was opened beside a group. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { HostsAtHandover } from '../../src/app/attached-hosts.ts';
 import { waitUntil } from '../../src/main/wait-until.ts';
+import { processesIn } from '../support/site-processes.ts';
 import { StoryAgent } from '../support/story-agent.ts';
 import type { AgentOptions } from '../support/story-agent.ts';
 import { assertNothingLost, moreWrites, twoSites } from '../support/two-sites.ts';
@@ -123,6 +126,20 @@ test('a failover test is attached by its name at the destination while the group
   await agent.statusOnce('post-test.post-1', 'is gone', (s) => s.state === 'waiting');
   assert.deepEqual(await group.read(0, BLOCK), Buffer.alloc(BLOCK, 0));
 });
+
+test(
+  'where the kernel has no devices for it, a volume is not attached, and it is said what is missing',
+  { skip: existsSync('/sys/block/nbd0') ? 'this kernel has nbd' : undefined },
+  async (t) => {
+    await sites.protect('late', { volumes: 1 });
+    const attempt = StoryAgent.attach(sites, ['late-1'], { as: 'nbd' });
+    t.after(async () => attempt.then((agent) => agent.detach()).catch(() => undefined));
+
+    await assert.rejects(attempt, /kernel has no nbd devices: load its module|Only root may/);
+
+    assert.deepEqual(processesIn(join(sites.dir, 'h')), []);
+  },
+);
 
 async function copyOnce(state: string): Promise<void> {
   await waitUntil(`the clone is ${state}`, LIMIT_MS, async () => {

@@ -26,7 +26,7 @@ export interface AgentOptions {
   readonly host?: string;
   readonly patience?: string;
   /** How its volumes appear. */
-  readonly as?: 'socket' | 'fuse';
+  readonly as?: 'socket' | 'fuse' | 'nbd';
   /** Told where they will appear, before anything is attached. */
   readonly before?: (directory: string) => Promise<void>;
 }
@@ -57,7 +57,16 @@ export class StoryAgent {
     const path = `/hosts/${host}/enrolment`;
     await writeBundle(bundle, await sites.paris.ask<Enrolment>({ method: 'POST', path }));
     const agent = new StoryAgent(directory, [
-      ...['attach', ...volumes, '--bundle', bundle, `--${as}`, appear, '--patience', patience],
+      ...[
+        'attach',
+        ...volumes,
+        '--bundle',
+        bundle,
+        `--${as}`,
+        ...(as === 'nbd' ? [] : [appear]),
+        '--patience',
+        patience,
+      ],
     ]);
     await agent.start();
     return agent;
