@@ -41,7 +41,7 @@ export interface EvsApi {
   readonly call: (method: string, path: string, body?: unknown) => Promise<EvsAnswer>;
 }
 
-async function evsApi(t: Pick<TestContext, 'after'>, site: MemorySite): Promise<EvsApi> {
+export async function evsApi(t: Pick<TestContext, 'after'>, site: MemorySite): Promise<EvsApi> {
   const urls = { identity: 'https://127.0.0.1:5000/v3', evs: 'https://127.0.0.1:8776' };
   const options = { app: site.app, log: site.ports.log, urls };
   const http = Fastify(serverOptions);
@@ -54,7 +54,10 @@ async function evsApi(t: Pick<TestContext, 'after'>, site: MemorySite): Promise<
   const tokenOf = async (role: Role): Promise<string> => {
     const known = tokens.get(role);
     if (known !== undefined) return known;
-    await site.app.createUser({ name: role, password: PASSWORD, role });
+    const users = await site.app.listUsers();
+    if (!users.some(({ name }) => name === role)) {
+      await site.app.createUser({ name: role, password: PASSWORD, role });
+    }
     const { token } = await site.app.signIn({ name: role, password: PASSWORD });
     tokens.set(role, token);
     return token;

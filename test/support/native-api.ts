@@ -39,7 +39,10 @@ export async function nativeApi(
   const tokenOf = async (role: Role): Promise<string> => {
     const known = tokens.get(role);
     if (known !== undefined) return known;
-    await createUser(site.ports, { name: role, password: PASSWORD, role });
+    const users = await site.app.listUsers();
+    if (!users.some(({ name }) => name === role)) {
+      await createUser(site.ports, { name: role, password: PASSWORD, role });
+    }
     const { token } = await site.app.signIn({ name: role, password: PASSWORD });
     tokens.set(role, token);
     return token;
