@@ -55,6 +55,7 @@ import { createHost, deleteHost, mapHost, renewHostCertificate, unmapHost } from
 import type { Mapping } from './map-hosts.ts';
 import { addSource, checkSource, listSourceVolumes, removeSource } from './import-sources.ts';
 import type { AddSource } from './import-sources.ts';
+import { limitLink } from './limit-link.ts';
 import { groupOfLoneVolume } from './lone-volume.ts';
 import type { LoneVolume } from './lone-volume.ts';
 import { invitePeer, joinPeer, removePeer } from './pair-sites.ts';
@@ -125,6 +126,7 @@ export function createApp(ports: AppPorts) {
     invitePeer: () => invitePeer(ports),
     joinPeer: (r: { token: string }) => joinPeer(ports, r),
     removePeer: (r: { peerId: SiteId }) => removePeer(ports, r),
+    limitLink: (r: Parameters<typeof limitLink>[1]) => limitLink(ports, r),
     testPeer: (r: { peerId: SiteId }) => testPeer(ports, r),
     listPeers: () => views.listPeers(ports),
     showPeer: (id: SiteId) => views.showPeer(ports, id),

@@ -18,6 +18,7 @@ import { forgetSession, protect, unprotect } from '../sagas/protect.ts';
 import { startCycle } from '../sagas/replicate.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
+import { MIN_BYTES_PER_SECOND } from './limit-link.ts';
 import { refuseStandIn } from './pair-volumes.ts';
 import { checkMode, synchronyOf, withMode } from './session-mode.ts';
 import type { ModeSettings } from './session-mode.ts';
@@ -107,17 +108,18 @@ export async function beginProtection(
 }
 
 /**
- * Changes a session's settings; the destination learns them with the next cycle.
+ * Changes a session's settings; the destination learns them with the next cycle. Another limit holds
+ * at once, also for the cycle that runs.
  *
  * @throws Refusal `invalid`, `not_found`, `not_holder`
  */
-export function changeSession(
-  { store, clock, here, stallBound }: Deps & Pick<AppPorts, 'stallBound'>,
+export async function changeSession(
+  { store, clock, here, stallBound, engine }: Deps & Pick<AppPorts, 'stallBound' | 'engine'>,
   { sessionId, ...settings }: SessionSettings & { readonly sessionId: SessionId },
 ): Promise<ReplicationSession> {
   checkSettings(settings);
   checkMode({ stallBound }, settings);
-  return store.transaction(async (tx) => {
+  const changed = await store.transaction(async (tx) => {
     const { groupId } = await tx.sessions.need(sessionId);
     requireHolder(groupId, (await tx.groups.need(groupId)).ownership, here);
     const { rpoSeconds, bytesPerSecond, retainedPoints } = settings;
@@ -131,6 +133,10 @@ export function changeSession(
       retainedPoints: retainedPoints ?? s.retainedPoints,
     }));
   });
+  if (settings.bytesPerSecond !== undefined) {
+    await engine.limitSend(changed.groupId, changed.bytesPerSecond);
+  }
+  return changed;
 }
 
 export interface UnprotectGroup {
@@ -203,7 +209,8 @@ export function checkSettings({
   retainedPoints,
 }: SessionSettings): void {
   checkWhole('rpoSeconds', rpoSeconds, MIN_RPO_SECONDS, MAX_RPO_SECONDS);
-  checkWhole('bytesPerSecond', bytesPerSecond ?? undefined, 64 * 1024, Number.MAX_SAFE_INTEGER);
+  const most = Number.MAX_SAFE_INTEGER;
+  checkWhole('bytesPerSecond', bytesPerSecond ?? undefined, MIN_BYTES_PER_SECOND, most);
   checkWhole('retainedPoints', retainedPoints, 1, MAX_RETAINED_POINTS);
 }
 

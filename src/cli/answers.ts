@@ -124,6 +124,7 @@ export interface Peer extends Named {
   readonly host: string;
   readonly port: number;
   readonly pairedAt: string;
+  readonly bytesPerSecond?: number;
   readonly sessions: number;
   readonly link?: Link;
 }

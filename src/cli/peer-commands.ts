@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Peer } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
-import { sayInstant } from './quantities.ts';
+import { parseSize, sayBytes, sayInstant } from './quantities.ts';
 import { table } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -45,6 +45,23 @@ export function addPeerCommands(peer: Command, terminal: Terminal): void {
     );
 
   peer
+    .command('limit <peer> <size>')
+    .summary('bytes per second for all that is sent there, such as 50M; "none" lifts it')
+    .action(
+      onSite<[string, string]>(terminal, async (cli, [name, size]) => {
+        const body = { bytesPerSecond: size === 'none' ? null : parseSize(size) };
+        const path = `/peers/${segment(name)}`;
+        const limited = await cli.api.ask<Peer>({ method: 'PATCH', path, body });
+        const { bytesPerSecond } = limited;
+        print(cli, limited, () =>
+          bytesPerSecond === undefined
+            ? `what is sent to ${name} is not limited\n`
+            : `all that is sent to ${name} together: ${sayBytes(bytesPerSecond)}/s at most\n`,
+        );
+      }),
+    );
+
+  peer
     .command('remove <peer>')
     .alias('rm')
     .summary('end a pairing at this side')
@@ -64,6 +81,10 @@ function tableOf(peers: readonly Peer[]): string {
       { heading: 'LINK', cell: ({ link }) => link?.state },
       { heading: 'SINCE', cell: ({ link }) => link && sayInstant(link.since) },
       { heading: 'SESSIONS', cell: ({ sessions }) => sessions, right: true },
+      {
+        heading: 'LIMIT',
+        cell: ({ bytesPerSecond }) => bytesPerSecond && `${sayBytes(bytesPerSecond)}/s`,
+      },
       { heading: 'DETAIL', cell: ({ link }) => link?.detail },
     ],
     peers,

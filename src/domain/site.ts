@@ -15,6 +15,8 @@ export interface Peer {
   readonly port: number;
   readonly authorityPem: string;
   readonly pairedAt: Instant;
+  /** For all that is sent there together; absent: no limit. */
+  readonly bytesPerSecond?: number | undefined;
 }
 
 /** Whether the other site answered lately, as the link watch sees it. */

@@ -4,6 +4,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppPorts } from '../app/app-ports.ts';
 import { AttachedHosts } from '../app/attached-hosts.ts';
+import { applyLinkLimits } from '../app/limit-link.ts';
 import type { DataPlanes } from '../app/meet-peer.ts';
 import { createUser } from '../app/sign-in.ts';
 import { hostDistinguishedName, siteDistinguishedName } from '../certificates/identity.ts';
@@ -165,6 +166,7 @@ export async function startSite(
     level: mirrors.level(groupId),
   });
   const listeners = await listen(config, identity, ports, dataPlanes);
+  await applyLinkLimits(ports);
   await sagas.start();
   const loops = [
     watch,

@@ -37,11 +37,14 @@ const Peer = Type.Object({
   port: Type.Integer(),
   pairedAt: Instant,
   sessions: Type.Integer({ description: 'Replication sessions with it.' }),
+  bytesPerSecond: Type.Optional(
+    Type.Integer({ description: 'For all that is sent there together. Absent: no limit.' }),
+  ),
   link: Type.Optional(Link),
 });
 
-export function sayPeerRow({ id, name, host, port, pairedAt }: PeerRow) {
-  return { id, name, host, port, pairedAt: iso(pairedAt) };
+export function sayPeerRow({ id, name, host, port, pairedAt, bytesPerSecond }: PeerRow) {
+  return known({ id, name, host, port, pairedAt: iso(pairedAt), bytesPerSecond });
 }
 
 function sayPeer(peer: PeerView): Static<typeof Peer> {
@@ -54,6 +57,9 @@ const Invitation = Type.Object({
   expiresAt: Instant,
 });
 const Join = object({ token: Type.String({ maxLength: 4096 }) });
+const Limit = object({
+  bytesPerSecond: Type.Union([Type.Integer(), Type.Null()], { description: '`null`: no limit.' }),
+});
 const ByPeer = Type.Object({ peer: Reference });
 const tags = ['peers'];
 
@@ -114,6 +120,26 @@ export const peers: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { a
       const { id } = await app.joinPeer(body);
       reply.code(201).header('location', `${http.prefix}/peers/${id}`);
       return sayPeer(await app.showPeer(id));
+    },
+  );
+
+  http.patch(
+    '/peers/:peer',
+    {
+      config: { needs: 'recovery' },
+      schema: {
+        tags,
+        summary: 'Limit what all sessions together send to a peer',
+        description: 'Holds at once, also for cycles that run. Each gets an equal part.',
+        params: ByPeer,
+        body: Limit,
+        response: { 200: Peer },
+      },
+    },
+    async ({ params, body: { bytesPerSecond } }) => {
+      const peerId = await peerIdOf(app, params.peer);
+      await app.limitLink({ peerId, bytesPerSecond });
+      return sayPeer(await app.showPeer(peerId));
     },
   );
 
