@@ -8,6 +8,7 @@ import { deltaCycle } from './delta-cycle.ts';
 import { failover } from './failover.ts';
 import { firstCopy } from './first-copy.ts';
 import { handoverOutage } from './handover-outage.ts';
+import { attachCost } from './attach-cost.ts';
 import { hostCost } from './host-cost.ts';
 import { describeMachine, loadAverage } from './measure/machine.ts';
 import { recordSection, sectionText } from './results-file.ts';
@@ -20,6 +21,7 @@ const benches: readonly Bench[] = [
   firstCopy,
   hostCost,
   syncCost,
+  attachCost,
   handoverOutage,
   failover,
   startUp,
