@@ -8,8 +8,9 @@ import type { Group } from '../domain/group.ts';
 import { followedName } from '../domain/history.ts';
 import type { History } from '../domain/history.ts';
 import { isId } from '../domain/ids.ts';
-import type { GroupId, SiteId, VolumeId } from '../domain/ids.ts';
+import type { GroupId, Instant, SiteId, VolumeId } from '../domain/ids.ts';
 import { mayServe } from '../domain/group.ts';
+import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import type { Volume } from '../domain/volume.ts';
 import type { GroupInspection } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
@@ -72,10 +73,15 @@ export type FollowedVolume =
       readonly groupId: GroupId;
       readonly holder: SiteId;
       readonly epoch: number;
-      readonly history: History;
+      readonly history: FollowedHistory;
       /** Where it is open to this host now. */
       readonly serves: Serving | undefined;
     };
+
+export interface FollowedHistory extends History {
+  /** Of what was written before it began: all until then is in it, by the clock of the site that held it. */
+  readonly completeUpTo?: Instant;
+}
 
 export interface Serving {
   readonly host: string;
@@ -173,6 +179,8 @@ type Found =
       readonly found: 'here';
       readonly volume: Volume;
       readonly group: Group;
+      /** The point that its history began on, while it is here. */
+      readonly began: RecoveryPoint | undefined;
     };
 
 async function find(tx: Transaction, asked: string, hostName: string): Promise<Found> {
@@ -184,7 +192,9 @@ async function find(tx: Transaction, asked: string, hostName: string): Promise<F
   if (volume === undefined) return { asked, found: 'unknown' };
   const group = await tx.groups.need(volume.groupId);
   if (!group.hosts.includes(hostName)) return { asked, found: 'not_mapped' };
-  return { asked, found: 'here', volume, group };
+  const { pointId } = group.ownership.history;
+  const began = pointId && (await tx.points.get(pointId));
+  return { asked, found: 'here', volume, group, began };
 }
 
 function say(
@@ -202,7 +212,7 @@ function say(
 }
 
 function sayFollowed(
-  { asked, volume, group }: Found & { readonly found: 'here' },
+  { asked, volume, group, began }: Found & { readonly found: 'here' },
   here: SiteId,
   inspected: GroupInspection | undefined,
 ): FollowedVolume {
@@ -219,7 +229,7 @@ function sayFollowed(
     groupId: group.id,
     holder,
     epoch,
-    history,
+    history: began === undefined ? history : { ...history, completeUpTo: began.sealedAt },
     serves: isOpen ? { ...address, exportName, tlsName: here, instance } : undefined,
   };
 }

@@ -29,10 +29,12 @@ export interface FollowedVolume {
 }
 
 /** A failover took the group to a point that may lack what this host wrote. */
-interface Closed {
+export interface Closed {
   readonly since: string;
   /** What to name so that it opens again; absent while no site says. */
   readonly acceptance?: string;
+  /** All that was written until then is in what there is now; absent while no site says. */
+  readonly completeUpTo?: string;
 }
 
 /** Empty where there was no agent. @throws Error when the file is of another version */

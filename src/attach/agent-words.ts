@@ -3,8 +3,14 @@ import type { SiteWords } from './ask-site.ts';
 import { BridgeRefused } from './bridge-refusal.ts';
 import type { Standing, Waiting } from './follow-plan.ts';
 
-export const BROKEN =
-  'a failover took the group to a point that may lack what was written here, so all requests fail';
+/** @param completeUpTo by the clock of the site that held it; absent: no site says */
+export function sayBroken(completeUpTo: string | undefined): string {
+  const lacks =
+    completeUpTo === undefined
+      ? 'that may lack what was written here'
+      : `that has all that was written until ${completeUpTo} and may lack what came after`;
+  return `a failover or a restore took the group to a point ${lacks}, so all requests fail`;
+}
 
 export const REFRESHED =
   'the copy was refreshed and shows something else now, so all requests fail';

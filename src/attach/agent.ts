@@ -11,7 +11,7 @@ import { mkdir } from 'node:fs/promises';
 import { resolve as absolute } from 'node:path';
 import type { HostBundle } from '../cli/host-bundle.ts';
 import { readAgentState, writeAgentState } from './agent-state.ts';
-import type { Appearance, FollowedVolume } from './agent-state.ts';
+import type { Appearance, Closed, FollowedVolume } from './agent-state.ts';
 import { takeAcceptance } from './acceptance.ts';
 import { keepAsking, wordOn } from './ask-site.ts';
 import type { SiteWords, ToldState } from './ask-site.ts';
@@ -19,7 +19,7 @@ import { lockAgent } from './agent-lock.ts';
 import { writeStatus } from './agent-status.ts';
 import type { VolumeStatus } from './agent-status.ts';
 import { appear, appearAgain, disappear, isBridged, placeFor } from './appearance.ts';
-import { BROKEN, REFRESHED, isForGood, notAttached, sayWaiting } from './agent-words.ts';
+import { REFRESHED, isForGood, notAttached, sayBroken, sayWaiting } from './agent-words.ts';
 import { BridgeRefused } from './bridge-refusal.ts';
 import { acceptance, standingOf } from './follow-plan.ts';
 import type { KnownWord, Serving, Standing, Word } from './follow-plan.ts';
@@ -283,14 +283,11 @@ export class Agent {
 
   /** The record first: an agent that starts now would else open it again. */
   async #close(volume: Followed, standing: Standing): Promise<void> {
-    const word = standing.kind === 'waiting' ? undefined : standing.word;
-    const named = word && acceptance(word);
     const before = volume.closed;
-    const closed = {
-      since: before?.since ?? new Date().toISOString(),
-      ...((named ?? before?.acceptance) && { acceptance: named ?? before?.acceptance ?? '' }),
-    };
-    const isNews = before === undefined || before.acceptance !== closed.acceptance;
+    const since = before?.since ?? new Date().toISOString();
+    const closed =
+      standing.kind === 'waiting' ? { ...before, since } : closedBy(standing.word, since, before);
+    const isNews = JSON.stringify(before) !== JSON.stringify(closed);
     if (isNews) await this.#keep({ ...volume, closed });
     if (volume.lineTo !== WALL) {
       const wall: Line = await this.#lines.startWall(volume);
@@ -300,8 +297,9 @@ export class Agent {
       this.#volumes.set(volume.volumeId, { ...volume, closed, lineTo: WALL });
     }
     const now = this.#volumes.get(volume.volumeId) ?? volume;
-    const why = volume.reference === undefined ? BROKEN : REFRESHED;
-    this.#tell(now, { state: 'closed', why, ...closed });
+    const why = volume.reference === undefined ? sayBroken(closed.completeUpTo) : REFRESHED;
+    const { acceptance: accepts } = closed;
+    this.#tell(now, { state: 'closed', why, ...(accepts && { acceptance: accepts }) });
   }
 
   /** What had it open is parted from it: it would go on with what it remembers. */
@@ -386,6 +384,14 @@ export class Agent {
     clearTimeout(timer);
     this.#wake = Promise.withResolvers<void>();
   }
+}
+
+/** A point may be forgotten at its site meanwhile, and what was said of it is true all the same. */
+function closedBy(word: KnownWord, since: string, before: Closed | undefined): Closed {
+  const accepts = acceptance(word);
+  const remembered = before?.acceptance === accepts ? before.completeUpTo : undefined;
+  const completeUpTo = word.history.completeUpTo ?? remembered;
+  return { since, acceptance: accepts, ...(completeUpTo !== undefined && { completeUpTo }) };
 }
 
 /** What stays the same when it is opened afresh. */

@@ -12,7 +12,12 @@ export type Word =
       readonly sizeBytes: number;
       readonly holder: string;
       readonly epoch: number;
-      readonly history: { readonly id: string; readonly pointId?: string };
+      readonly history: {
+        readonly id: string;
+        readonly pointId?: string;
+        /** All that was written until then, by the clock of the site that held it, is there. */
+        readonly completeUpTo?: string;
+      };
       readonly serves?: Serving;
     };
 

@@ -5,7 +5,7 @@ import type { Static } from 'typebox';
 import type { VolumeId } from '../../domain/ids.ts';
 import type { FollowedVolume } from '../../app/follow-volumes.ts';
 import type { DialectOptions } from '../options.ts';
-import { SizeBytes, Uuid, known, object } from './schemas.ts';
+import { Instant, SizeBytes, Uuid, isoOr, known, object } from './schemas.ts';
 import { bearerToken } from './sign-in.ts';
 
 const MAX_FOLLOWED = 256;
@@ -63,7 +63,7 @@ const Followed = Type.Object({
   epoch: Type.Optional(Type.Integer()),
   history: Type.Optional(
     Type.Object(
-      { id: Uuid, pointId: Type.Optional(Uuid) },
+      { id: Uuid, pointId: Type.Optional(Uuid), completeUpTo: Type.Optional(Instant) },
       { description: 'A host that knows another one must not go on: writes may be missing.' },
     ),
   ),
@@ -104,5 +104,10 @@ export const follow: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { 
 };
 
 function sayFollowed(volume: FollowedVolume): Static<typeof Followed> {
-  return volume.found === 'here' ? known(volume) : { ...volume };
+  if (volume.found !== 'here') return { ...volume };
+  const { completeUpTo, ...history } = volume.history;
+  return known({
+    ...volume,
+    history: known({ ...history, completeUpTo: isoOr(completeUpTo) }),
+  });
 }
