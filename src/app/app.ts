@@ -59,6 +59,7 @@ import { limitLink } from './limit-link.ts';
 import { groupOfLoneVolume } from './lone-volume.ts';
 import type { LoneVolume } from './lone-volume.ts';
 import { invitePeer, joinPeer, removePeer } from './pair-sites.ts';
+import type { JoinPeer } from './pair-sites.ts';
 import { pauseSession, resumeSession } from './pause-session.ts';
 import { changePolicy, createPolicy, deletePolicy } from './protection-policies.ts';
 import type { ChangePolicy, CreatePolicy } from './protection-policies.ts';
@@ -124,7 +125,7 @@ export function createApp(ports: AppPorts) {
 
     showSite: () => views.showSite(ports),
     invitePeer: () => invitePeer(ports),
-    joinPeer: (r: { token: string }) => joinPeer(ports, r),
+    joinPeer: (r: JoinPeer) => joinPeer(ports, r),
     removePeer: (r: { peerId: SiteId }) => removePeer(ports, r),
     limitLink: (r: Parameters<typeof limitLink>[1]) => limitLink(ports, r),
     testPeer: (r: { peerId: SiteId }) => testPeer(ports, r),

@@ -36,25 +36,70 @@ export async function invitePeer({
     }
     await tx.pairingTokens.insert({ id: hashOf(secret), expiresAt });
   });
-  const { host, port } = pairing.introduction();
+  const { name, host, port } = pairing.introduction();
   const authorityFingerprint = pairing.authorityFingerprint();
-  const invitation: Invitation = { host, port, authorityFingerprint, secret };
+  const invitation: Invitation = { name, host, port, authorityFingerprint, secret };
   return {
     token: PREFIX + Buffer.from(JSON.stringify(invitation)).toString('base64url'),
     expiresAt,
   };
 }
 
+export interface JoinPeer {
+  readonly token: string;
+  /** Whom the caller means, where it says so: the token of another is refused before it is used. */
+  readonly name?: string | undefined;
+  readonly host?: string | undefined;
+}
+
 /**
  * Joins the site that made the token. Both know each other when this resolves; a repeat after a
- * lost answer needs a new token and changes nothing else.
+ * lost answer needs a new token and changes nothing else. Of a token of this site's own that has
+ * been joined with it finds the site that did, which needs to be named.
  *
- * @throws Refusal `invalid` (not a token), `peer_unreachable`, `peer_untrusted`
+ * @throws Refusal `invalid` (not a token, or not of whom the caller means), `already_exists` where
+ *   it names whom this site knows, `peer_unreachable`, `peer_untrusted`
  */
-export async function joinPeer(ports: Deps, { token }: { readonly token: string }): Promise<Peer> {
+export async function joinPeer(ports: Deps, { token, name, host }: JoinPeer): Promise<Peer> {
   const invitation = decode(token);
+  if (invitation.authorityFingerprint === ports.pairing.authorityFingerprint()) {
+    return joinedBy(ports, invitation, name);
+  }
+  if (name !== undefined) await refuseKnown(ports, name);
+  refuseOther('name', invitation.name, name);
+  refuseOther('host', invitation.host, host);
   const introduction = await ports.pairing.introduce(invitation, ports.pairing.introduction());
   return keepPeer(ports, introduction);
+}
+
+async function refuseKnown({ store }: Deps, name: string): Promise<void> {
+  const [known] = await store.read((tx) => tx.peers.where({ name }));
+  if (known !== undefined) refuse({ code: 'already_exists', what: 'peer', name });
+}
+
+function refuseOther(field: string, made: string | undefined, meant: string | undefined): void {
+  if (made === undefined || meant === undefined || made === meant) return;
+  refuse({ code: 'invalid', field, wanted: `${made}, which made the token`, seen: meant });
+}
+
+/** The other half of a pairing, for callers that ask for it at both sites. */
+function joinedBy(
+  { store }: Deps,
+  { secret }: Invitation,
+  name: string | undefined,
+): Promise<Peer> {
+  return store.read(async (tx) => {
+    const isWaiting = (await tx.pairingTokens.get(hashOf(secret))) !== undefined;
+    const [peer] = isWaiting || name === undefined ? [] : await tx.peers.where({ name });
+    if (peer !== undefined) return peer;
+    const wanted = 'the token of another site: this one is for the other site to join with, first';
+    return refuse({ code: 'invalid', field: 'token', wanted, seen: 'one of this site' });
+  });
+}
+
+/** Whether it could be one: a caller that takes other secrets, too, tells its users what is wanted. */
+export function isPairingToken(text: string): boolean {
+  return text.startsWith(PREFIX);
 }
 
 /**
@@ -134,17 +179,18 @@ function decode(token: string): Invitation {
       wanted,
       seen: `${token.length} characters of something else`,
     });
-  if (!token.startsWith(PREFIX)) invalid();
+  if (!isPairingToken(token)) invalid();
   let parsed: unknown;
   try {
     parsed = JSON.parse(Buffer.from(token.slice(PREFIX.length), 'base64url').toString());
   } catch {
     invalid();
   }
-  const { host, port, authorityFingerprint, secret } = (parsed ?? {}) as Partial<
+  const { name, host, port, authorityFingerprint, secret } = (parsed ?? {}) as Partial<
     Record<string, unknown>
   >;
   if (
+    (name !== undefined && typeof name !== 'string') ||
     typeof host !== 'string' ||
     typeof port !== 'number' ||
     typeof authorityFingerprint !== 'string' ||
@@ -152,7 +198,7 @@ function decode(token: string): Invitation {
   ) {
     return invalid();
   }
-  return { host, port, authorityFingerprint, secret };
+  return { name, host, port, authorityFingerprint, secret };
 }
 
 function hashOf(secret: string): string {

@@ -12,6 +12,8 @@ export interface Introduction {
 
 /** What a pairing token says: where to go, whom to expect there, and the one-time secret. */
 export interface Invitation {
+  /** Of the other site; absent in a token of an older release. */
+  readonly name?: string | undefined;
   readonly host: string;
   readonly port: number;
   /** SHA-256 of the other site's authority certificate, hex. */

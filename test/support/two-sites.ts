@@ -45,6 +45,8 @@ export interface ProtectOptions {
 }
 
 export interface TwoSitesOptions extends ProtectOptions {
+  /** They know each other, unless told. */
+  readonly paired?: boolean;
   /** A group of this name: see `TwoSites.protect`. */
   readonly protecting?: string;
   /** What is between the sites; loopback unless told. */
@@ -69,10 +71,10 @@ let made = 0;
 
 export async function twoSites(
   scope: Scope,
-  { protecting, link, lyonDisk, ...options }: TwoSitesOptions = {},
+  { protecting, paired = true, link, lyonDisk, ...options }: TwoSitesOptions = {},
 ): Promise<TwoSites> {
   const dir = await mkdtemp(join(tmpdir(), 'baton-story-'));
-  const sites = await bringUp(scope, dir, { link, lyonDisk });
+  const sites = await bringUp(scope, dir, { paired, link, lyonDisk });
   if (protecting !== undefined) await sites.protect(protecting, options);
   return sites;
 }
@@ -83,6 +85,7 @@ export function volumesOf(group: string, count = 2): readonly string[] {
 }
 
 interface Surroundings {
+  readonly paired: boolean;
   readonly link: SilentLink | undefined;
   readonly lyonDisk: SmallDisk | undefined;
 }
@@ -90,7 +93,7 @@ interface Surroundings {
 async function bringUp(
   scope: Scope,
   dir: string,
-  { link, lyonDisk }: Surroundings,
+  { paired, link, lyonDisk }: Surroundings,
 ): Promise<TwoSites> {
   // Whatever ends this process, also a time limit: nothing of the story outlives it.
   const atExit = (): void => {
@@ -105,7 +108,7 @@ async function bringUp(
   });
   await lyonDisk?.mountAt(join(dir, 'lyon', 'data'));
   const [addressA, addressB] = link?.addresses ?? ownAddresses();
-  const options = { dir, addressA, addressB, portOffset: PORT_OFFSET };
+  const options = { dir, addressA, addressB, portOffset: PORT_OFFSET, unpaired: !paired };
   if (link !== undefined) {
     const [, lyon] = await layOutPair(options);
     assert.ok(lyon);

@@ -40,6 +40,7 @@ const fitting: Readonly<Record<string, readonly string[]>> = {
     ...['num_retain', 'downstream_partner', 'downstream_partner_id'],
   ],
   snapshot_collections: ['name', 'volcoll_id', 'replicate', 'description'],
+  replication_partners: ['name', 'hostname', 'secret', 'subnet_label'],
   handover: ['id', 'replication_partner_id', 'no_reverse', 'invoke_on_upstream_partner'],
   demote: ['id', 'replication_partner_id'],
 };
@@ -71,6 +72,9 @@ function argumentsWith(id: fc.Arbitrary<string>): Readonly<Record<string, fc.Arb
     replicate: flag,
     username: fc.constantFrom('administrator', 'nobody'),
     password: fc.string({ maxLength: 9 }),
+    hostname: fc.constantFrom('127.0.0.2', 'nowhere', ''),
+    secret: fc.constantFrom('baton1.nonsense', 'baton1.e30', 'a word for both', ''),
+    subnet_label: fc.constantFrom('mgmt-data', 'data'),
     replication_type: fc.constantFrom('periodic_snapshot', 'synchronous'),
   };
 }

@@ -1,5 +1,6 @@
 /** Replication partners: the sites that this one is paired with. */
 import type { App } from '../../app/app.ts';
+import { isPairingToken } from '../../app/pair-sites.ts';
 import type { PeerView } from '../../app/views.ts';
 import type { SiteId } from '../../domain/ids.ts';
 import { Refusal, refuse } from '../../domain/refusal.ts';
@@ -11,7 +12,7 @@ import type { Json, Row } from './lists.ts';
 import { operation } from './object-sets.ts';
 import type { ObjectSet } from './object-sets.ts';
 import { Type } from 'typebox';
-import { ObjectId, data, orNull, seconds } from './schemas.ts';
+import { Fixed, ObjectId, data, orNull, refuseOthers, seconds } from './schemas.ts';
 
 const constants = {
   description: '',
@@ -106,6 +107,54 @@ function directionOf(sessions: readonly ReplicationSession[]): string {
   return roles.has('destination') ? 'upstream' : 'none';
 }
 
+/** What the vendor's clients send for a partner, and what can only be so here. */
+const made = {
+  description: constants.description,
+  control_port: constants.control_port,
+  data_port: constants.data_port,
+  subnet_label: constants.subnet_label,
+  subnet_type: constants.subnet_type,
+  pool_id: constants.pool_id,
+  folder_id: constants.folder_id,
+  match_folder: constants.match_folder,
+};
+
+/** Partners are made with the one-time token of the other group for their secret. */
+const create = operation({
+  needs: 'administer',
+  schema: data({
+    name: Type.String({ minLength: 1, maxLength: 63 }),
+    hostname: Type.String({ minLength: 1, maxLength: 253 }),
+    secret: Type.String({ minLength: 8, maxLength: 4096 }),
+    subnet_label: Type.String({ minLength: 1, maxLength: 63 }),
+    description: Fixed,
+    repl_hostname: Fixed,
+    control_port: Fixed,
+    data_port: Fixed,
+    subnet_type: Fixed,
+    pool_id: Fixed,
+    folder_id: Fixed,
+    match_folder: Fixed,
+    throttles: Type.Optional(Type.Array(Type.Object({}), { maxItems: 0 })),
+  }),
+  run: async ({ app }, { name, hostname, secret: token, ...wanted }) => {
+    refuseOthers(wanted, { ...made, repl_hostname: hostname });
+    const site = await app.showSite();
+    if (name === site.name) {
+      const detail = 'A group is no partner of its own.';
+      throw new NimbleError('SM_einval', detail, { arg: 'name' });
+    }
+    if (!isPairingToken(token)) {
+      const detail =
+        "'secret' has to be the one-time token that `baton peer invite` prints at the other group: " +
+        'a word that both are given does not say who answers there.';
+      throw new NimbleError('SM_einval', detail, { arg: 'secret' });
+    }
+    const { id } = await app.joinPeer({ token, name, host: hostname });
+    return sayPartner(app, await app.showPeer(id));
+  },
+});
+
 const Itself = data({ id: Type.Optional(ObjectId) });
 
 export const replicationPartners: ObjectSet = {
@@ -114,6 +163,7 @@ export const replicationPartners: ObjectSet = {
   brief: ['id', 'name'],
   rows: async ({ app }) =>
     Promise.all((await app.listPeers()).map((peer) => sayPartner(app, peer))),
+  create,
   remove: operation({
     needs: 'administer',
     schema: data({}),

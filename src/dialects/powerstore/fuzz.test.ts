@@ -265,6 +265,7 @@ const certain: readonly (readonly [string, string, object | undefined, number])[
   ['POST', 'import_session', { ...importOf('disk1'), name: 'first' }, 201],
   ['POST', 'import_session?is_async=true', { ...importOf('disk2'), name: 'second' }, 202],
   ['POST', 'import_session/name:nobody/cutover', undefined, 404],
+  ['POST', 'x509_certificate/exchange', { service: 'Replication_HTTP' }, 400],
   ['GET', 'volume?offset=1000', undefined, 416],
   ['GET', 'volume?limit=-1', undefined, 416],
 ];

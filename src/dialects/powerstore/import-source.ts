@@ -55,10 +55,10 @@ export const RemoteSystem = body({
   remote_password: Type.Optional(Type.String({ maxLength: 256 })),
 });
 
-type Wanted = Static<typeof RemoteSystem>;
+export type RemoteSystemWanted = Static<typeof RemoteSystem>;
 
 /** @throws PowerStoreError, Refusal `unsupported` when it is none that volumes can come in from */
-export function sourceIn(wanted: Wanted): AddSource {
+export function sourceIn(wanted: RemoteSystemWanted): AddSource {
   const { type, name, data_connection_type: connection = 'iSCSI' } = wanted;
   if (type !== 'Universal') {
     const why = 'foreign systems are of type Universal: they are read over iSCSI or NBD';
@@ -76,7 +76,7 @@ export function sourceIn(wanted: Wanted): AddSource {
   return refuse({ code: 'unsupported', what: `data_connection_type ${connection}`, why });
 }
 
-function overIscsi(wanted: Wanted): Omit<AddSource, 'name'> {
+function overIscsi(wanted: RemoteSystemWanted): Omit<AddSource, 'name'> {
   const { iscsi_addresses: [host = addressOf(wanted), ...others] = [], session_chap_mode: mode } =
     wanted;
   if (others.length > 0) {
@@ -99,12 +99,12 @@ function overIscsi(wanted: Wanted): Omit<AddSource, 'name'> {
   return { endpoint: { ...address, chapUser }, secret: { password } };
 }
 
-function overNbd(wanted: Wanted): Omit<AddSource, 'name'> {
+function overNbd(wanted: RemoteSystemWanted): Omit<AddSource, 'name'> {
   const { management_port: port = USUAL_PORTS.nbd } = wanted;
   return { endpoint: { kind: 'nbd', host: addressOf(wanted), port } };
 }
 
-function addressOf({ management_address: address }: Wanted): string {
+function addressOf({ management_address: address }: RemoteSystemWanted): string {
   if (address !== undefined) return address;
   const what = 'management_address';
   throw new PowerStoreError('invalid_body', `The property [${what}] is required.`, what);

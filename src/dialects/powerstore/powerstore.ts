@@ -34,6 +34,7 @@ import { requireSignIn } from './sign-in.ts';
 import { softwareInstalled } from './software-installed.ts';
 import { volumeGroup } from './volume-group.ts';
 import { volume } from './volume.ts';
+import { x509Certificate } from './x509-certificate.ts';
 
 const resources: readonly Resource[] = [
   cluster,
@@ -41,6 +42,7 @@ const resources: readonly Resource[] = [
   softwareInstalled,
   role,
   localUser,
+  x509Certificate,
   remoteSystem,
   replicationRule,
   policy,

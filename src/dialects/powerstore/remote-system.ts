@@ -7,6 +7,7 @@ import type { LinkState } from '../../domain/site.ts';
 import { PowerStoreError } from './errors.ts';
 import { globalIdOf, nameIn } from './ids.ts';
 import { IMPORT_CAPABILITIES, RemoteSystem, sayEndpoint, sourceIn } from './import-source.ts';
+import type { RemoteSystemWanted } from './import-source.ts';
 import { asToken, dataConnectionState } from './l10n.ts';
 import { needId } from './references.ts';
 import { resourceType } from './resource-types.ts';
@@ -16,6 +17,7 @@ import { Flag, body } from './schemas.ts';
 import { RELEASE } from './software-installed.ts';
 import { cataloguedGroups, cataloguedVolumes, discover } from './source-catalogue.ts';
 import type { CataloguedGroup, CataloguedVolume } from './source-catalogue.ts';
+import { refuseUnkept } from './volume.ts';
 import type { World } from './world.ts';
 
 /** The link to the other site in the vendor's words. */
@@ -161,17 +163,35 @@ async function saySource(world: World, source: SourceView) {
 const create = operation({
   needs: 'administer',
   schema: RemoteSystem,
-  run: async ({ app }, wanted) => {
-    if (wanted.type === 'PowerStore') {
-      const what = 'a remote system of type PowerStore';
-      const why =
-        'pair the two by `baton peer invite` at the one and `baton peer join` at the other';
-      refuse({ code: 'unsupported', what, why });
-    }
-    const { id } = await app.addSource(sourceIn(wanted));
+  run: async (asked, wanted) => {
+    if (wanted.type === 'PowerStore') return { answer: { id: await pairedAt(asked, wanted) } };
+    const { id } = await asked.app.addSource(sourceIn(wanted));
     return { answer: { id } };
   },
 });
+
+/** The two know each other since they exchanged certificates; this is asked of either, or of both. */
+async function pairedAt(
+  { world }: Asked,
+  { management_address: address, data_network_latency: latency, ...wanted }: RemoteSystemWanted,
+): Promise<SiteId> {
+  for (const [name, value] of Object.entries({
+    management_address: address,
+    data_network_latency: latency,
+  })) {
+    if (value !== undefined) continue;
+    throw new PowerStoreError('invalid_body', `The property [${name}] is required.`, name);
+  }
+  refuseUnkept('description', wanted.description, '');
+  refuseUnkept('data_network_latency', latency, 'Low');
+  const peer = (await world.peers()).find(({ host }) => host === address);
+  if (peer === undefined) {
+    const sentence = `No certificates have been exchanged with ${address}: POST x509_certificate/exchange comes first.`;
+    throw new PowerStoreError('remote_system_failed', sentence, address ?? '');
+  }
+  refuseUnkept('name', wanted.name, peer.name);
+  return peer.id;
+}
 
 const remove = operation({
   needs: 'administer',
