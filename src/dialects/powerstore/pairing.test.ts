@@ -90,7 +90,7 @@ test('what an exchange of certificates cannot stand on is refused, and no answer
   assert.match(word.sentence ?? '', /baton peer invite/);
   assert.equal(word.code, '0xE02010020001');
   const cases: readonly (readonly [Json, number])[] = [
-    [{ password: `${String(exchange['password']).slice(0, 40)}` }, 400],
+    [{ password: String(exchange['password']).slice(0, 40) }, 400],
     [{ password: own }, 400],
     [{ password: 5 }, 400],
     [{ address: '192.0.2.9' }, 400],
