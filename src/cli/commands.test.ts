@@ -94,7 +94,7 @@ test('a session is tuned, paused, resumed and ended', async (t) => {
   assert.doesNotMatch(worked(await paris$('group set orders --limit none')), /limit:/);
   assert.match(worked(await paris$('peer limit lyon 20M')), /together: 20 MiB\/s at most/);
   assert.match(worked(await paris$('peer list')), /20 MiB\/s/);
-  assert.equal((await paris$('peer limit lyon 1')).code, 3);
+  assert.equal((await paris$('peer limit lyon 1')).code, 2);
   assert.match(worked(await paris$('peer limit lyon none')), /is not limited/);
   assert.match(worked(await paris$('group pause orders')), /^state: +paused$/m);
   const paused = await paris$('group handover orders');
