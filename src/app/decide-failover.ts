@@ -15,6 +15,7 @@ import { rollBack } from '../sagas/roll-back.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 import { confirmationFor } from './confirmation.ts';
+import { lastTookSeconds } from './expected-time.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
 
@@ -72,6 +73,8 @@ export interface RollbackPreflight {
   readonly setAsideBytes: number;
   readonly setAsideSeconds: number;
   readonly window: FailoverWindow | undefined;
+  /** As long as the last one here took; absent: there was none. */
+  readonly expectedSeconds: number | undefined;
   readonly blockedBy: readonly string[];
   readonly confirmation: string | undefined;
 }
@@ -119,18 +122,19 @@ export async function preflightRollback(
   const { store, here, clock, engine, peer } = ports;
   const seen = await store.read(async (tx) => {
     const { window } = await tx.groups.need(groupId);
+    const expectedSeconds = await lastTookSeconds(tx, rollBack);
     try {
       const { group } = await checkRollback(tx, here, groupId);
-      return { window, group, blockedBy: [] };
+      return { window, group, expectedSeconds, blockedBy: [] };
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      return { window, group: undefined, blockedBy: [error.message] };
+      return { window, group: undefined, expectedSeconds, blockedBy: [error.message] };
     }
   });
-  const { window, group } = seen;
+  const { window, group, expectedSeconds } = seen;
   const nothing = { point: undefined, setAsideBytes: 0, confirmation: undefined };
   const setAsideSeconds = window === undefined ? 0 : secondsSince(window, clock.now());
-  const facts = { to: window?.returnsTo, window, setAsideSeconds };
+  const facts = { to: window?.returnsTo, window, setAsideSeconds, expectedSeconds };
   if (window === undefined || group === undefined) {
     return { ...nothing, ...facts, blockedBy: seen.blockedBy };
   }

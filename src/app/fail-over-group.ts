@@ -20,6 +20,7 @@ import { startSaga } from '../sagas/saga.ts';
 import { needFork, requireAdoptable } from './adopt-fork.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 import { confirmationFor } from './confirmation.ts';
+import { lastTookSeconds } from './expected-time.ts';
 import { refuseWhileTested, testOf } from './failover-test.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here' | 'engine'>;
@@ -55,6 +56,8 @@ export interface FailoverPreflight {
   readonly incompleteBytes: number;
   /** Of those newer points: a fork keeps it. */
   readonly setAsideBytes: number;
+  /** As long as the last one here took; absent: there was none. */
+  readonly expectedSeconds: number | undefined;
   readonly blockedBy: readonly string[];
   readonly warnings: readonly string[];
   /** What the request must carry. */
@@ -157,6 +160,7 @@ async function preflight(
       completeUpTo: basis?.completeUpTo,
       newerPoints:
         point === undefined ? 0 : points.filter((p) => p.sequence > point.sequence).length,
+      expectedSeconds: await lastTookSeconds(tx, failover),
       blockedBy,
       warnings,
       confirmation: basis && tokenOf(group, basis, adopts),

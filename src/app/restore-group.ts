@@ -14,6 +14,7 @@ import { startSaga } from '../sagas/saga.ts';
 import { needFork, requireAdoptable } from './adopt-fork.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 import { confirmationFor } from './confirmation.ts';
+import { lastTookSeconds } from './expected-time.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'here' | 'engine'>;
 
@@ -32,6 +33,8 @@ export interface RestorePreflight {
   /** About what the fork would hold. */
   readonly setAsideBytes: number;
   readonly setAsidePoints: number;
+  /** As long as the last one here took; absent: there was none. */
+  readonly expectedSeconds: number | undefined;
   readonly blockedBy: readonly string[];
   readonly confirmation: string | undefined;
 }
@@ -73,16 +76,17 @@ export async function preflightRestore(
   const { forks } = await engine.inspect(groupId);
   const seen = await store.read(async (tx) => {
     await tx.groups.need(groupId);
+    const expectedSeconds = await lastTookSeconds(tx, goBack);
     try {
       const { group, point, adopts } = await check(tx, ports, request, forks);
       const points = await tx.points.where({ groupId });
       const setAsidePoints = points.filter((p) => p.sequence > point.sequence).length;
       const confirmation = tokenOf(group, point, adopts);
-      return { point, setAsidePoints, confirmation, blockedBy: [] };
+      return { point, setAsidePoints, expectedSeconds, confirmation, blockedBy: [] };
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       const nothing = { point: undefined, confirmation: undefined, setAsidePoints: 0 };
-      return { ...nothing, blockedBy: [error.message] };
+      return { ...nothing, expectedSeconds, blockedBy: [error.message] };
     }
   });
   const { point } = seen;

@@ -160,6 +160,7 @@ export interface FailoverPreflight {
   readonly newerPoints: number;
   readonly incompleteBytes: number;
   readonly setAsideBytes: number;
+  readonly expectedSeconds?: number;
   readonly blockedBy: readonly string[];
   readonly warnings: readonly string[];
   readonly confirmation?: string;
@@ -182,6 +183,7 @@ export interface RestorePreflight {
   readonly pointAgeSeconds?: number;
   readonly setAsideBytes: number;
   readonly setAsidePoints: number;
+  readonly expectedSeconds?: number;
   readonly blockedBy: readonly string[];
   readonly confirmation?: string;
 }
@@ -294,6 +296,7 @@ export interface RollbackPreflight {
   readonly setAsideBytes: number;
   readonly setAsideSeconds: number;
   readonly endsAt?: string;
+  readonly expectedSeconds?: number;
   readonly blockedBy: readonly string[];
   readonly confirmation?: string;
 }

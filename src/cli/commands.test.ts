@@ -123,6 +123,27 @@ test('a failover needs the confirmation that its dry run prints', async (t) => {
   assert.equal(worked(await lyon$('fork list')), 'no forks\n');
 });
 
+test('at a terminal a failover is shown and asked about; --yes is for scripts', async (t) => {
+  const { lyon$ } = await withOrders(t);
+
+  const asked = { isInteractive: true, answers: ['n'] };
+  const no = await lyon$('group failover orders', asked);
+  assert.deepEqual([no.code, no.err.includes('nothing was done')], [130, true]);
+  assert.match(no.err, /^lost writes: +writes of the last \d+ s$/m);
+  assert.match(worked(await lyon$('group show orders')), /paris, epoch 1$/m);
+
+  const yes = { isInteractive: true, answers: ['y'] };
+  const taken = await lyon$('group failover orders --commit-after 1h', yes);
+  assert.deepEqual([taken.code, taken.out.includes('is held here')], [0, true]);
+  worked(await lyon$('group commit orders'));
+  const { out } = await lyon$('group points orders -o json');
+  const [point] = JSON.parse(out) as readonly { readonly id: string }[];
+  const restore = `group restore orders --point ${point?.id}`;
+  assert.equal((await lyon$(restore)).code, 3);
+  assert.match(worked(await lyon$(`${restore} --yes`)), /is what it was then/);
+  assert.match(worked(await lyon$(`${restore} --dry-run`)), /^should take: +\d+ s$/m);
+});
+
 test('a failover with a term is shown as provisional, and is committed or rolled back', async (t) => {
   const { lyon$, paris$ } = await withOrders(t);
   const dry = worked(await lyon$('group failover orders --dry-run'));

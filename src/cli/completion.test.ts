@@ -15,6 +15,7 @@ async function script(shell: string): Promise<string> {
     isInteractive: false,
     out: (text) => void (out += text),
     err: () => undefined,
+    ask: () => Promise.resolve(''),
     askSecret: () => Promise.resolve(''),
     interrupted: new AbortController().signal,
   };

@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import type { FailoverLoss, FailoverPreflight, Job, Point, Preflight } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
 import type { Cli } from './cli.ts';
+import { confirmOptions, confirmation } from './confirm.ts';
+import type { ConfirmOptions } from './confirm.ts';
 import { JobFailed } from './exit-codes.ts';
 import { request } from './follow-job.ts';
 import type { FollowOptions } from './follow-job.ts';
@@ -18,9 +20,8 @@ interface HandoverOptions {
   readonly dryRun?: boolean;
 }
 
-interface FailoverOptions {
+interface FailoverOptions extends ConfirmOptions {
   readonly point?: string;
-  readonly confirm?: string;
   readonly force?: boolean;
   readonly testCopy?: boolean;
   readonly fork?: string;
@@ -58,23 +59,24 @@ export function addMoveCommands(
   );
 
   longOptions(
-    command
-      .command(`failover <${noun}>`)
-      .summary('take it without the other site, on its newest complete point')
-      .option('--point <id>', 'on this point; later ones are set aside')
-      .option('--test-copy', 'on what the running failover test has written')
-      .option('--fork <id>', 'on a history that was set aside at this site')
-      .option('--force', 'also at a site from which it was taken and is not replicated back')
-      .option('--commit-after <time>', 'such as 4h: until then it can be rolled back')
-      .option('--dry-run', 'say what would be lost, and print the confirmation')
-      .option('--confirm <token>', 'what --dry-run printed: you have seen what is lost'),
+    confirmOptions(
+      command
+        .command(`failover <${noun}>`)
+        .summary('take it without the other site, on its newest complete point')
+        .option('--point <id>', 'on this point; later ones are set aside')
+        .option('--test-copy', 'on what the running failover test has written')
+        .option('--fork <id>', 'on a history that was set aside at this site')
+        .option('--force', 'also at a site from which it was taken and is not replicated back')
+        .option('--commit-after <time>', 'such as 4h: until then it can be rolled back')
+        .option('--dry-run', 'say what would be lost, and print the confirmation'),
+    ),
   ).action(
     onSite<[string], FailoverOptions & FollowOptions>(terminal, async (cli, [name], options) => {
-      const { point, confirm, force, testCopy, fork, commitAfter, dryRun, ...following } = options;
+      const { point, confirm, yes, force, testCopy, fork, ...rest } = options;
+      const { commitAfter, dryRun, ...following } = rest;
       const path = `${pathOf(name)}/failover`;
       const body = {
         ...(point !== undefined && { point }),
-        ...(confirm !== undefined && { confirmation: confirm }),
         ...(force !== undefined && { force }),
         ...(testCopy !== undefined && { useTestCopy: testCopy }),
         ...(fork !== undefined && { fork }),
@@ -82,7 +84,11 @@ export function addMoveCommands(
       };
       if (dryRun === true) await dryFailover(cli, path, body);
       else {
-        const asked = { method: 'POST', path, body } as const;
+        const given = { ...(confirm !== undefined && { confirm }), ...(yes && { yes }) };
+        const show = (preflight: FailoverPreflight) => sayFailover(cli, preflight);
+        const token = await confirmation(cli, given, { path, body }, show);
+        const confirmed = { ...body, ...(token !== undefined && { confirmation: token }) };
+        const asked = { method: 'POST', path, body: confirmed } as const;
         await request<FailoverAnswer>(cli, asked, following, (answer) =>
           [
             `${noun} ${name} is held here, on ${sayPoint(answer.point)}`,
@@ -125,7 +131,7 @@ function sayHandover(noun: string, name: string, job: Job): string {
 }
 
 async function dryHandover(cli: Cli, path: string, body: object): Promise<void> {
-  const { preflight } = await dryRun<Preflight>(cli, path, body);
+  const preflight = await preflightOf<Preflight>(cli, path, body);
   const { expectedSeconds, newestPointAgeSeconds, epoch, hosts } = preflight;
   const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(cli.api, why)));
   print(cli, preflight, () =>
@@ -149,21 +155,26 @@ async function dryHandover(cli: Cli, path: string, body: object): Promise<void> 
 }
 
 async function dryFailover(cli: Cli, path: string, body: object): Promise<void> {
-  const { preflight } = await dryRun<FailoverPreflight>(cli, path, body);
-  const { warnings, point, newerPoints, completeUpTo, confirmation } = preflight;
-  const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(cli.api, why)));
-  print(cli, preflight, () =>
-    facts([
-      ...possible(blockedBy),
-      ...warnings.map((warning) => ['warning', warning] as const),
-      ['stands on', point && sayPoint(point)],
-      ['complete up to', completeUpTo && sayInstant(completeUpTo)],
-      ['lost writes', point && sayLoss(preflight)],
-      ['set aside', newerPoints > 0 ? `${newerPoints} newer point(s) at this site` : undefined],
-      ['confirmation', confirmation && `--confirm ${confirmation}`],
-    ]),
-  );
-  if (blockedBy.length > 0) throw new JobFailed('a failover is not possible now');
+  const preflight = await preflightOf<FailoverPreflight>(cli, path, body);
+  const said = await sayFailover(cli, preflight);
+  print(cli, preflight, () => said);
+  if (preflight.blockedBy.length > 0) throw new JobFailed('a failover is not possible now');
+}
+
+async function sayFailover({ api }: Cli, preflight: FailoverPreflight): Promise<string> {
+  const { warnings, point, newerPoints, completeUpTo, expectedSeconds } = preflight;
+  const { confirmation: token } = preflight;
+  const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(api, why)));
+  return facts([
+    ...possible(blockedBy),
+    ...warnings.map((warning) => ['warning', warning] as const),
+    ['stands on', point && sayPoint(point)],
+    ['complete up to', completeUpTo && sayInstant(completeUpTo)],
+    ['lost writes', point && sayLoss(preflight)],
+    ['set aside', newerPoints > 0 ? `${newerPoints} newer point(s) at this site` : undefined],
+    ['should take', expectedSeconds === undefined ? undefined : saySeconds(expectedSeconds)],
+    ['confirmation', token && `--confirm ${token}`],
+  ]);
 }
 
 interface FailoverAnswer {
@@ -182,12 +193,8 @@ function sayLoss({ pointAgeSeconds = 0, incompleteBytes }: FailoverLoss): string
   return `writes of the last ${saySeconds(pointAgeSeconds)}${sent}`;
 }
 
-function dryRun<Answer>(
-  { api }: Cli,
-  path: string,
-  body: object,
-): Promise<{ readonly preflight: Answer }> {
-  return api.ask({ method: 'POST', path: `${path}?dryRun=true`, body });
+function preflightOf<Answer>({ api }: Cli, path: string, body: object): Promise<Answer> {
+  return api.ask<Answer>({ method: 'POST', path: `${path}/preflight`, body });
 }
 
 function possible(blockedBy: readonly string[]): readonly (readonly [string, string])[] {

@@ -16,6 +16,7 @@ export function processTerminal(): Terminal {
     isInteractive: process.stdout.isTTY,
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
+    ask,
     askSecret,
     get interrupted() {
       interrupt ??= abortAtSignal();
@@ -31,6 +32,19 @@ function abortAtSignal(): AbortController {
     process.once(signal, () => interrupt.abort(signal));
   }
   return interrupt;
+}
+
+async function ask(question: string): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = new Promise<string>((resolve) => {
+      lines.question(`${question} `, resolve);
+      lines.once('close', () => resolve(''));
+    });
+    return await answer;
+  } finally {
+    lines.close();
+  }
 }
 
 async function askSecret(question: string): Promise<string> {

@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import type { RestorePreflight } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
+import { confirmOptions, confirmation } from './confirm.ts';
+import type { ConfirmOptions } from './confirm.ts';
 import type { Cli } from './cli.ts';
 import { JobFailed } from './exit-codes.ts';
 import { request } from './follow-job.ts';
@@ -11,10 +13,9 @@ import { sayBytes, sayInstant, saySeconds } from './quantities.ts';
 import { facts } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
-interface RestoreOptions {
+interface RestoreOptions extends ConfirmOptions {
   readonly point?: string;
   readonly fork?: string;
-  readonly confirm?: string;
   readonly dryRun?: boolean;
 }
 
@@ -24,25 +25,28 @@ export function addRestoreCommand(
   terminal: Terminal,
 ): void {
   longOptions(
-    command
-      .command(`restore <${noun}>`)
-      .summary('go back to a point, or to a fork; what was written since is set aside')
-      .option('--point <id>', 'to this point')
-      .option('--fork <id>', 'to this fork: undoes a restore')
-      .option('--dry-run', 'say what would be set aside, and print the confirmation')
-      .option('--confirm <token>', 'what --dry-run printed: you have seen what is set aside'),
+    confirmOptions(
+      command
+        .command(`restore <${noun}>`)
+        .summary('go back to a point, or to a fork; what was written since is set aside')
+        .option('--point <id>', 'to this point')
+        .option('--fork <id>', 'to this fork: undoes a restore')
+        .option('--dry-run', 'say what would be set aside, and print the confirmation'),
+    ),
   ).action(
     onSite<[string], RestoreOptions & FollowOptions>(terminal, async (cli, [name], options) => {
-      const { point, fork, confirm, dryRun = false, ...following } = options;
+      const { point, fork, confirm, yes, dryRun = false, ...following } = options;
       const path = `/${noun}s/${segment(name)}/restore`;
       const body = {
         ...(point !== undefined && { point }),
         ...(fork !== undefined && { fork }),
-        ...(confirm !== undefined && { confirmation: confirm }),
       };
       if (dryRun) await dryRestore(cli, path, body);
       else {
-        await request(cli, { method: 'POST', path, body }, following, () =>
+        const given = { ...(confirm !== undefined && { confirm }), ...(yes && { yes }) };
+        const token = await confirmation(cli, given, { path, body }, sayRestore);
+        const asked = { ...body, ...(token !== undefined && { confirmation: token }) };
+        await request(cli, { method: 'POST', path, body: asked }, following, () =>
           [
             `${noun} ${name} is what it was then; what was written since is a fork`,
             `to undo it: baton fork list, then baton ${noun} restore ${name} --fork ID\n`,
@@ -54,26 +58,28 @@ export function addRestoreCommand(
 }
 
 async function dryRestore(cli: Cli, path: string, body: object): Promise<void> {
-  const { preflight } = await cli.api.ask<{ readonly preflight: RestorePreflight }>({
-    method: 'POST',
-    path: `${path}?dryRun=true`,
-    body,
-  });
+  const asked = { method: 'POST', path: `${path}/preflight`, body } as const;
+  const preflight = await cli.api.ask<RestorePreflight>(asked);
+  const said = await sayRestore(preflight);
+  print(cli, preflight, () => said);
+  if (preflight.blockedBy.length > 0) throw new JobFailed('going back is not possible now');
+}
+
+function sayRestore(preflight: RestorePreflight): Promise<string> {
   const { point, pointAgeSeconds = 0, setAsideBytes, setAsidePoints, blockedBy } = preflight;
-  const { confirmation } = preflight;
-  print(cli, preflight, () =>
-    facts([
-      ['possible now', blockedBy.length === 0 ? 'yes' : 'no'],
-      ...blockedBy.map((why) => ['in the way', why] as const),
-      ['stands on', point && `point ${point.sequence} of ${sayInstant(point.sealedAt)}`],
-      [
-        'set aside',
-        point &&
-          `writes of the last ${saySeconds(pointAgeSeconds)}, about ${sayBytes(setAsideBytes)}, ` +
-            `${setAsidePoints} point(s)`,
-      ],
-      ['confirmation', confirmation && `--confirm ${confirmation}`],
-    ]),
-  );
-  if (blockedBy.length > 0) throw new JobFailed('going back is not possible now');
+  const { confirmation: token, expectedSeconds } = preflight;
+  const said = facts([
+    ['possible now', blockedBy.length === 0 ? 'yes' : 'no'],
+    ...blockedBy.map((why) => ['in the way', why] as const),
+    ['stands on', point && `point ${point.sequence} of ${sayInstant(point.sealedAt)}`],
+    [
+      'set aside',
+      point &&
+        `writes of the last ${saySeconds(pointAgeSeconds)}, about ${sayBytes(setAsideBytes)}, ` +
+          `${setAsidePoints} point(s)`,
+    ],
+    ['should take', expectedSeconds === undefined ? undefined : saySeconds(expectedSeconds)],
+    ['confirmation', token && `--confirm ${token}`],
+  ]);
+  return Promise.resolve(said);
 }

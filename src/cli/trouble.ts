@@ -33,7 +33,8 @@ const hints: Readonly<Record<string, Hint>> = {
   already_protected: () => 'its settings change with: baton group set GROUP --rpo TIME',
   peer_unreachable: () => 'see how the link is: baton peer list',
   peer_in_use: () => 'end its sessions first: baton group unprotect GROUP',
-  confirmation_needed: ({ token }) => `if that is what you want: --confirm ${String(token)}`,
+  confirmation_needed: ({ token }) =>
+    `see it with --dry-run; if it is what you want: --confirm ${String(token)}`,
   no_common_point: () =>
     'end the session, and begin with a full copy: baton group unprotect --force',
   in_use: ({ what, by }) => {

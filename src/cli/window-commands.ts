@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import type { RollbackPreflight } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
+import { confirmOptions, confirmation } from './confirm.ts';
+import type { ConfirmOptions } from './confirm.ts';
 import type { Cli } from './cli.ts';
 import { JobFailed } from './exit-codes.ts';
 import { request } from './follow-job.ts';
@@ -12,8 +14,7 @@ import { facts } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { sayNames } from './trouble.ts';
 
-interface RollbackOptions {
-  readonly confirm?: string;
+interface RollbackOptions extends ConfirmOptions {
   readonly dryRun?: boolean;
 }
 
@@ -40,18 +41,22 @@ export function addWindowCommands(
     );
 
   longOptions(
-    command
-      .command(`rollback <${noun}>`)
-      .summary('after failover --commit-after: return it to the other site, as it was there')
-      .option('--dry-run', 'say what would be set aside, and print the confirmation')
-      .option('--confirm <token>', 'what --dry-run printed: you have seen what is set aside'),
+    confirmOptions(
+      command
+        .command(`rollback <${noun}>`)
+        .summary('after failover --commit-after: return it to the other site, as it was there')
+        .option('--dry-run', 'say what would be set aside, and print the confirmation'),
+    ),
   ).action(
     onSite<[string], RollbackOptions & FollowOptions>(terminal, async (cli, [name], options) => {
-      const { confirm, dryRun = false, ...following } = options;
+      const { confirm, yes, dryRun = false, ...following } = options;
       const path = `${pathOf(name)}/rollback`;
-      const body = confirm === undefined ? {} : { confirmation: confirm };
       if (dryRun) await dryRollback(cli, path);
       else {
+        const given = { ...(confirm !== undefined && { confirm }), ...(yes && { yes }) };
+        const show = (preflight: RollbackPreflight) => sayRollback(cli, preflight);
+        const token = await confirmation(cli, given, { path, body: {} }, show);
+        const body = token === undefined ? {} : { confirmation: token };
         await request(cli, { method: 'POST', path, body }, following, () =>
           [
             `${noun} ${name} is held by the other site again, with what it had`,
@@ -64,26 +69,25 @@ export function addWindowCommands(
 }
 
 async function dryRollback(cli: Cli, path: string): Promise<void> {
-  const { preflight } = await cli.api.ask<{ readonly preflight: RollbackPreflight }>({
-    method: 'POST',
-    path: `${path}?dryRun=true`,
-    body: {},
-  });
-  const { point, setAsideBytes, setAsideSeconds, endsAt, confirmation } = preflight;
-  const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(cli.api, why)));
-  print(cli, preflight, () =>
-    facts([
-      ['possible now', blockedBy.length === 0 ? 'yes' : 'no'],
-      ...blockedBy.map((why) => ['in the way', why] as const),
-      ['both sites had', point && `point ${point.sequence} of ${sayInstant(point.sealedAt)}`],
-      [
-        'set aside',
-        endsAt &&
-          `writes of the last ${saySeconds(setAsideSeconds)} here, about ${sayBytes(setAsideBytes)}`,
-      ],
-      ['possible until', endsAt && sayInstant(endsAt)],
-      ['confirmation', confirmation && `--confirm ${confirmation}`],
-    ]),
-  );
-  if (blockedBy.length > 0) throw new JobFailed('a rollback is not possible now');
+  const asked = { method: 'POST', path: `${path}/preflight` } as const;
+  const preflight = await cli.api.ask<RollbackPreflight>(asked);
+  const said = await sayRollback(cli, preflight);
+  print(cli, preflight, () => said);
+  if (preflight.blockedBy.length > 0) throw new JobFailed('a rollback is not possible now');
+}
+
+async function sayRollback({ api }: Cli, preflight: RollbackPreflight): Promise<string> {
+  const { point, setAsideBytes, setAsideSeconds, endsAt, expectedSeconds } = preflight;
+  const { confirmation: token } = preflight;
+  const blockedBy = await Promise.all(preflight.blockedBy.map((why) => sayNames(api, why)));
+  const written = `writes of the last ${saySeconds(setAsideSeconds)} here`;
+  return facts([
+    ['possible now', blockedBy.length === 0 ? 'yes' : 'no'],
+    ...blockedBy.map((why) => ['in the way', why] as const),
+    ['both sites had', point && `point ${point.sequence} of ${sayInstant(point.sealedAt)}`],
+    ['set aside', endsAt && `${written}, about ${sayBytes(setAsideBytes)}`],
+    ['possible until', endsAt && sayInstant(endsAt)],
+    ['should take', expectedSeconds === undefined ? undefined : saySeconds(expectedSeconds)],
+    ['confirmation', token && `--confirm ${token}`],
+  ]);
 }

@@ -65,6 +65,7 @@ export async function cliWorld(t: TestContext): Promise<CliWorld> {
         options.onOut?.(text);
       },
       err: (text) => void (err += text),
+      ask: () => Promise.resolve(answers.shift() ?? ''),
       askSecret: () => Promise.resolve(answers.shift() ?? ''),
       interrupted: options.interrupted ?? new AbortController().signal,
     };

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { App } from '../../app/app.ts';
+import type { FailoverTestPreflight } from '../../app/failover-test.ts';
 import type { CopyView } from '../../app/copies.ts';
 import { MAX_COPY_TERM_SECONDS, MIN_COPY_TERM_SECONDS } from '../../domain/copy.ts';
 import type { CopyOf, Copy as CopyRow } from '../../domain/copy.ts';
@@ -111,17 +112,31 @@ const Clone = object({
   termSeconds: Term,
 });
 
+const TestPreflight = Type.Object({
+  point: Type.Optional(Point),
+  hosts: Type.Array(Type.String()),
+  blockedBy: Type.Array(Type.String()),
+  endsAt: Instant,
+});
+
+function sayTest({
+  point,
+  hosts,
+  blockedBy,
+  endsAt,
+}: FailoverTestPreflight): Static<typeof TestPreflight> {
+  return known({
+    point: point && sayPoint(point),
+    hosts: [...hosts],
+    blockedBy: [...blockedBy],
+    endsAt: iso(endsAt),
+  });
+}
+
 const TestAnswer = Type.Object({
   job: Type.Optional(Job),
   copyId: Type.Optional(Uuid),
-  preflight: Type.Optional(
-    Type.Object({
-      point: Type.Optional(Point),
-      hosts: Type.Array(Type.String()),
-      blockedBy: Type.Array(Type.String()),
-      endsAt: Instant,
-    }),
-  ),
+  preflight: Type.Optional(TestPreflight),
 });
 const CopyJob = Type.Object({ job: Job, copyId: Uuid });
 const ById = Type.Object({ copy: Type.String() });
@@ -230,17 +245,29 @@ function copiesOf(
         const groupId = await groupOf(app, owner);
         const request = { groupId, pointId: point as PointId | undefined, ...body };
         if (query.dryRun === true) {
-          const seen = await app.preflightFailoverTest(request);
-          const preflight = known({
-            point: seen.point && sayPoint(seen.point),
-            hosts: [...seen.hosts],
-            blockedBy: [...seen.blockedBy],
-            endsAt: iso(seen.endsAt),
-          });
-          return { preflight };
+          return { preflight: sayTest(await app.preflightFailoverTest(request)) };
         }
         const { jobId, copyId } = await app.startFailoverTest(request);
         return { ...(await answerJob(reply, app, jobId, query.wait)), copyId };
+      },
+    );
+
+    http.post(
+      `/${noun}s/:owner/failover-test/preflight`,
+      {
+        config: { needs: 'recovery' },
+        schema: {
+          tags,
+          summary: 'What a failover test would show; nothing happens',
+          params,
+          body: StartTest,
+          response: { 200: TestPreflight },
+        },
+      },
+      async ({ params: { owner }, body: { point, ...body } }) => {
+        const groupId = await groupOf(app, owner);
+        const pointId = point as PointId | undefined;
+        return sayTest(await app.preflightFailoverTest({ groupId, pointId, ...body }));
       },
     );
 

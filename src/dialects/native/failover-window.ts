@@ -48,6 +48,9 @@ const Preflight = Type.Object({
   endsAt: Type.Optional(
     Type.String({ format: 'date-time', description: 'Afterwards it cannot be rolled back.' }),
   ),
+  expectedSeconds: Type.Optional(
+    Type.Integer({ description: 'As long as the last one at this site took.' }),
+  ),
   blockedBy: Type.Array(Type.String()),
   confirmation: Type.Optional(Type.String()),
 });
@@ -111,6 +114,21 @@ function windowOf(
         const { jobId } = await app.rollBackFailover(request);
         return answerJob(reply, app, jobId, query.wait);
       },
+    );
+
+    http.post(
+      `/${noun}s/:owner/failover/rollback/preflight`,
+      {
+        config: { needs: 'recovery' },
+        schema: {
+          tags,
+          summary: 'What a rollback would set aside; nothing happens',
+          params,
+          response: { 200: Preflight },
+        },
+      },
+      async ({ params: { owner } }) =>
+        say(await app.preflightRollback({ groupId: await groupOf(app, owner) })),
     );
   };
 }

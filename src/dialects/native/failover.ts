@@ -6,7 +6,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import type { App } from '../../app/app.ts';
-import type { FailoverLoss, FailoverPreflight } from '../../app/fail-over-group.ts';
+import type { FailOverGroup, FailoverLoss, FailoverPreflight } from '../../app/fail-over-group.ts';
 import {
   MAX_COMMIT_AFTER_SECONDS,
   MIN_COMMIT_AFTER_SECONDS,
@@ -60,6 +60,9 @@ const Preflight = Type.Object({
   newerPoints: Type.Integer({ description: 'Points here that would become a fork.' }),
   incompleteBytes: Type.Integer({ description: 'Known to have been sent, and not complete.' }),
   setAsideBytes: Type.Integer({ description: 'About what that fork would hold.' }),
+  expectedSeconds: Type.Optional(
+    Type.Integer({ description: 'As long as the last one at this site took.' }),
+  ),
   blockedBy: Type.Array(Type.String()),
   warnings: Type.Array(Type.String()),
   confirmation: Type.Optional(Type.String()),
@@ -112,19 +115,29 @@ function failoverOf(
           response: { 200: Answer, 202: Answer },
         },
       },
-      async ({ params: { owner }, body: { point, fork, ...body }, query }, reply) => {
-        const groupId = await groupOf(app, owner);
-        const request = {
-          groupId,
-          pointId: point as PointId | undefined,
-          forkId: fork as ForkId | undefined,
-          ...body,
-        };
+      async ({ params: { owner }, body, query }, reply) => {
+        const request = requestOf(await groupOf(app, owner), body);
         if (query.dryRun === true) return { preflight: say(await app.preflightFailover(request)) };
         const taken = await app.failOverGroup(request);
         const answer = await answerJob(reply, app, taken.jobId, query.wait);
         return { ...answer, point: sayPoint(taken.point), loss: sayLoss(taken.loss) };
       },
+    );
+
+    http.post(
+      `/${noun}s/:owner/failover/preflight`,
+      {
+        config: { needs: 'recovery' },
+        schema: {
+          tags,
+          summary: 'What a failover would stand on and lose; nothing happens',
+          params,
+          body: Request,
+          response: { 200: Preflight },
+        },
+      },
+      async ({ params: { owner }, body }) =>
+        say(await app.preflightFailover(requestOf(await groupOf(app, owner), body))),
     );
 
     http.post(
@@ -143,6 +156,18 @@ function failoverOf(
         return reply.code(204).send(null);
       },
     );
+  };
+}
+
+function requestOf(
+  groupId: GroupId,
+  { point, fork, ...body }: Static<typeof Request>,
+): FailOverGroup {
+  return {
+    groupId,
+    pointId: point as PointId | undefined,
+    forkId: fork as ForkId | undefined,
+    ...body,
   };
 }
 

@@ -1,6 +1,7 @@
 /** A planned handover, and what it would do: for a group, and for a volume that stands alone. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import type { Static } from 'typebox';
 import type { App } from '../../app/app.ts';
 import type { GroupId } from '../../domain/ids.ts';
 import { Job, answerJob } from './jobs.ts';
@@ -75,14 +76,39 @@ function handoverOf(
         const to = body.to === undefined ? undefined : await peerIdOf(app, body.to);
         const request = { groupId, to, reverse: body.reverse ?? true };
         if (query.dryRun === true) {
-          const { blockedBy, hosts, ...preflight } = await app.preflightHandover(request);
-          const { follow, cut } = hosts;
-          const said = { blockedBy: [...blockedBy], hosts: { follow: [...follow], cut: [...cut] } };
-          return { preflight: known({ ...preflight, ...said }) };
+          return { preflight: say(await app.preflightHandover(request)) };
         }
         const { jobId } = await app.handOverGroup(request);
         return answerJob(reply, app, jobId, query.wait);
       },
     );
+
+    http.post(
+      `/${noun}s/:owner/handover/preflight`,
+      {
+        config: { needs: 'recovery' },
+        schema: {
+          tags: [`${noun}s`],
+          summary: 'What a handover would do; nothing happens',
+          params: Type.Object({ owner: Reference }),
+          body: Request,
+          response: { 200: Preflight },
+        },
+      },
+      async ({ params, body }) => {
+        const groupId = await groupOf(app, params.owner);
+        const to = body.to === undefined ? undefined : await peerIdOf(app, body.to);
+        return say(await app.preflightHandover({ groupId, to, reverse: body.reverse ?? true }));
+      },
+    );
   };
+}
+
+function say({
+  blockedBy,
+  hosts: { follow, cut },
+  ...preflight
+}: Awaited<ReturnType<App['preflightHandover']>>): Static<typeof Preflight> {
+  const said = { blockedBy: [...blockedBy], hosts: { follow: [...follow], cut: [...cut] } };
+  return known({ ...preflight, ...said });
 }

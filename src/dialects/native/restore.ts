@@ -30,6 +30,9 @@ const Preflight = Type.Object({
   ),
   setAsideBytes: Type.Integer({ description: 'About what that fork would hold.' }),
   setAsidePoints: Type.Integer(),
+  expectedSeconds: Type.Optional(
+    Type.Integer({ description: 'As long as the last one at this site took.' }),
+  ),
   blockedBy: Type.Array(Type.String()),
   confirmation: Type.Optional(Type.String()),
 });
@@ -73,6 +76,24 @@ function restoreOf(
         if (query.dryRun === true) return { preflight: say(await app.preflightRestore(request)) };
         const { jobId } = await app.restoreGroup(request);
         return answerJob(reply, app, jobId, query.wait);
+      },
+    );
+
+    http.post(
+      `/${noun}s/:owner/restore/preflight`,
+      {
+        config: { needs: 'recovery' },
+        schema: {
+          tags: [`${noun}s`],
+          summary: 'What going back would set aside; nothing happens',
+          params: Type.Object({ owner: Reference }),
+          body: Request,
+          response: { 200: Preflight },
+        },
+      },
+      async ({ params, body: { point, fork } }) => {
+        const groupId = await groupOf(app, params.owner);
+        return say(await app.preflightRestore({ groupId, to: target(point, fork) }));
       },
     );
   };

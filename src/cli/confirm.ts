@@ -1,0 +1,41 @@
+/** Requests that take something away go ahead only after their caller has seen what. */
+import type { Command } from 'commander';
+import type { Cli } from './cli.ts';
+import { Interrupted } from './exit-codes.ts';
+
+export interface ConfirmOptions {
+  /** What the preflight printed. */
+  readonly confirm?: string;
+  /** Whatever the preflight says. */
+  readonly yes?: boolean;
+}
+
+export function confirmOptions(command: Command): Command {
+  return command
+    .option('--confirm <token>', 'what --dry-run printed: you have seen what it does')
+    .option('--yes', 'for scripts: go ahead with whatever --dry-run would print');
+}
+
+/**
+ * The confirmation that a request carries: what was typed, or, with `--yes` or at a terminal, the
+ * one of a preflight that was made now. At a terminal the preflight is shown and somebody is asked.
+ *
+ * @returns undefined where nobody can be asked: the site then says what it needs
+ * @throws Interrupted when the answer is no
+ */
+export async function confirmation<Preflight extends { readonly confirmation?: string }>(
+  { api, terminal }: Cli,
+  { confirm, yes = false }: ConfirmOptions,
+  { path, body }: { readonly path: string; readonly body: object },
+  show: (preflight: Preflight) => Promise<string>,
+): Promise<string | undefined> {
+  if (confirm !== undefined) return confirm;
+  if (!yes && !terminal.isInteractive) return undefined;
+  const asked = { method: 'POST', path: `${path}/preflight`, body } as const;
+  const preflight = await api.ask<Preflight>(asked);
+  if (yes || preflight.confirmation === undefined) return preflight.confirmation;
+  terminal.err(await show(preflight));
+  const answer = await terminal.ask('Go ahead? [y/N]');
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Interrupted('nothing was done');
+  return preflight.confirmation;
+}
