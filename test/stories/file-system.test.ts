@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { open, readFile, stat, writeFile } from 'node:fs/promises';
 import test, { after } from 'node:test';
 import { join } from 'node:path';
+import { waitUntil } from '../../src/main/wait-until.ts';
 import { processesIn, signalProcess } from '../support/site-processes.ts';
 import { StoryAgent } from '../support/story-agent.ts';
 import { SqliteWriter, whyNoFileSystem } from '../support/story-file-system.ts';
@@ -11,6 +12,7 @@ import { handOverUnderPrograms, mountedVolume } from '../support/story-programs.
 import { twoSites } from '../support/two-sites.ts';
 
 const BLOCK = 4096;
+const RECOVERY_LIMIT_MS = 60_000;
 
 const skip = await whyNoFileSystem();
 const sites = await twoSites({ after });
@@ -101,6 +103,39 @@ test(
     await agent.start();
 
     assert.deepEqual((await readFile(path)).subarray(0, BLOCK), Buffer.alloc(BLOCK, 1));
+  },
+);
+
+test(
+  'a file system whose sites were away for too long is mounted again, with all that was acknowledged',
+  { skip },
+  async (t) => {
+    const { files } = await mountedVolume(t, sites, 'away', { patience: '2s' });
+    const database = join(files.mountPoint, 'away.db');
+    const writer = SqliteWriter.start(database);
+    t.after(() => writer.stop());
+    await writer.more(20);
+    const pid = await paris.daemonPid('away');
+    const goOn = () => Promise.all([paris, lyon].map((site) => site.signalControl('SIGCONT')));
+    t.after(async () => void (await goOn()));
+    await Promise.all([paris, lyon].map((site) => site.signalControl('SIGSTOP')));
+    await signalProcess(pid, 'SIGKILL');
+
+    assert.match(await writer.ended(), /disk I\/O error|readonly database/);
+
+    await goOn();
+    await files.unmount();
+    await waitUntil('it can be mounted', RECOVERY_LIMIT_MS, () =>
+      files.mount().then(
+        () => true,
+        () => undefined,
+      ),
+    );
+    const { integrity, missing, acknowledged } = writer.found();
+    assert.deepEqual({ integrity, missing }, { integrity: 'ok', missing: 0 });
+    assert.ok(acknowledged >= 20);
+    await files.unmount();
+    await files.check();
   },
 );
 

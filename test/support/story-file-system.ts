@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
@@ -19,10 +19,11 @@ const UNMOUNT_LIMIT_MS = 20_000;
 export async function whyNoFileSystem(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'only root may mount';
   try {
+    await access('/dev/fuse');
     await run('losetup', ['--find']);
     return undefined;
   } catch {
-    return 'no loop device can be had here';
+    return 'no /dev/fuse, or no loop device, can be had here';
   }
 }
 
@@ -111,6 +112,13 @@ export class SqliteWriter {
       if (this.#child.exitCode !== null) throw new Error(`the writer ended: ${this.#said}`);
       return Promise.resolve(this.#acknowledged >= wanted ? true : undefined);
     });
+  }
+
+  /** Once it has met an error and ended. @returns what it said */
+  ended(): Promise<string> {
+    return waitUntil('the writer ends', COMMITS_LIMIT_MS, () =>
+      Promise.resolve(this.#child.exitCode === null ? undefined : this.#said),
+    );
   }
 
   /** @returns what it said of errors. Safe to repeat */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { join } from 'node:path';
 import { StoryAgent } from './story-agent.ts';
+import type { AgentOptions } from './story-agent.ts';
 import { SqliteWriter, StoryFileSystem } from './story-file-system.ts';
 import type { TwoSites } from './two-sites.ts';
 
@@ -58,9 +59,10 @@ export async function mountedVolume(
   t: TestContext,
   sites: TwoSites,
   group: string,
+  options: Pick<AgentOptions, 'patience'> = {},
 ): Promise<{ readonly agent: StoryAgent; readonly files: StoryFileSystem }> {
   await sites.protect(group, { volumes: 1, volumeBytes: 128 * MIB });
-  const agent = await StoryAgent.attach(sites, [`${group}-1`], { as: 'fuse' });
+  const agent = await StoryAgent.attach(sites, [`${group}-1`], { ...options, as: 'fuse' });
   t.after(() => agent.detach());
   const mountPoint = join(agent.directory, 'mnt');
   const files = await StoryFileSystem.make(agent.pathOf(`${group}-1`), mountPoint);
