@@ -100,6 +100,7 @@ function newSession(
     restartedBecause: undefined,
     comparison: undefined,
     comparisonsFailed: 0,
+    unreadable: undefined,
     cutOverPauseMs: undefined,
     createdAt: now,
     endedAt: undefined,

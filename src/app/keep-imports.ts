@@ -15,7 +15,7 @@ import { Refusal } from '../domain/refusal.ts';
 import { hasEnded } from '../domain/saga-record.ts';
 import type { ImportInspection } from '../ports/importer.ts';
 import type { Transaction } from '../ports/store.ts';
-import { compareImport, openImport } from '../sagas/imports.ts';
+import { compareImport, examineImport, openImport } from '../sagas/imports.ts';
 import { sessionOf } from '../sagas/offer.ts';
 import { lockGroup } from '../sagas/operation.ts';
 import { ProgressMeter } from '../sagas/progress-meter.ts';
@@ -148,12 +148,15 @@ async function failCopy(
   { id }: ImportSession,
   { trouble = 'the copy failed' }: ImportInspection,
 ): Promise<void> {
-  await store.transaction((tx) =>
-    tx.imports.change(id, (s) => {
-      const failed = advanceImport(s, 'copy_failed', clock.now());
-      return failed.state === s.state ? s : { ...failed, trouble };
-    }),
-  );
+  await store.transaction(async (tx) => {
+    const session = await tx.imports.need(id);
+    const now = clock.now();
+    const failed = advanceImport(session, 'copy_failed', now);
+    if (failed.state === session.state) return;
+    const { groupId } = await tx.imports.change(id, () => ({ ...failed, trouble }));
+    const sagaId = newId<SagaId>();
+    await startSaga(tx, examineImport, { importId: id, groupId }, { sagaId, groupId, now });
+  });
 }
 
 /** What was copied is lost, or may be: nothing that is not known to be in step counts. */

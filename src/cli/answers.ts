@@ -244,6 +244,12 @@ export interface SourceVolumes {
   readonly volumes: readonly { readonly locator: string; readonly sizeBytes?: number }[];
 }
 
+export interface ByteRange {
+  readonly volumeId: string;
+  readonly offset: number;
+  readonly lengthBytes: number;
+}
+
 export interface Import extends Named {
   readonly source: Named;
   readonly group?: Named;
@@ -266,12 +272,9 @@ export interface Import extends Named {
     readonly comparedAt: string;
     readonly comparedBytes: number;
     readonly hash?: string;
-    readonly differing: readonly {
-      readonly volumeId: string;
-      readonly offset: number;
-      readonly lengthBytes: number;
-    }[];
+    readonly differing: readonly ByteRange[];
   };
+  readonly unreadable?: readonly ByteRange[];
   readonly restarts: number;
   readonly restartedBecause?: string;
   readonly cutOverPauseMs?: number;

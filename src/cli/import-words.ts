@@ -1,5 +1,5 @@
 /** An import in a few words. */
-import type { Import } from './answers.ts';
+import type { ByteRange, Import } from './answers.ts';
 import { sayTransfer } from './follow-job.ts';
 import { sayBytes, sayInstant } from './quantities.ts';
 
@@ -28,6 +28,7 @@ export function importFacts(
     ['left', session.left],
     ['copied', sayCopied(session)],
     ['compared', comparison && sayComparison(session, comparison)],
+    ['unreadable', session.unreadable && sayRanges(session, session.unreadable)],
     ['restarts', session.restarts === 0 ? undefined : sayRestarts(session)],
     ['hosts waited', cutOverPauseMs === undefined ? undefined : `${Math.round(cutOverPauseMs)} ms`],
     ['cuts over', session.automaticCutover ? 'by itself' : 'when told'],
@@ -65,16 +66,21 @@ function sayCopied(session: Import): string | undefined {
 }
 
 function sayComparison(
-  { volumes }: Import,
+  session: Import,
   { comparedAt, comparedBytes, hash, differing }: NonNullable<Import['comparison']>,
 ): string {
   const when = `${sayBytes(comparedBytes)}, ${sayInstant(comparedAt)}`;
   if (hash !== undefined) return `equal, ${when}, sha256 ${hash}`;
-  const ranges = differing.map(({ volumeId, offset, lengthBytes }) => {
+  return `they DIFFER, ${when}: ${sayRanges(session, differing)}`;
+}
+
+/** `data 4096+8192`: the volume, from which byte, how many. */
+function sayRanges({ volumes }: Import, ranges: readonly ByteRange[]): string {
+  const words = ranges.map(({ volumeId, offset, lengthBytes }) => {
     const name = volumes.find(({ id }) => id === volumeId)?.name ?? volumeId;
     return `${name} ${offset}+${lengthBytes}`;
   });
-  return `they DIFFER, ${when}: ${ranges.join(', ')}`;
+  return words.join(', ');
 }
 
 function sayRestarts({ restarts, restartedBecause }: Import): string {

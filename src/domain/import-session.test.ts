@@ -39,6 +39,7 @@ function session(state: ImportState): ImportSession {
     restartedBecause: undefined,
     comparison: undefined,
     comparisonsFailed: 0,
+    unreadable: undefined,
     cutOverPauseMs: undefined,
     createdAt: 1,
     endedAt: undefined,

@@ -50,6 +50,8 @@ export interface ImportSession {
   readonly comparison: Comparison | undefined;
   /** Comparisons of this copy that did not come to an end. */
   readonly comparisonsFailed: number;
+  /** Where the source could not be read; looked for once its copy has failed. */
+  readonly unreadable: readonly ByteRange[] | undefined;
   /** How long hosts' requests were held at the cut-over. */
   readonly cutOverPauseMs: number | undefined;
   readonly createdAt: Instant;

@@ -60,6 +60,14 @@ export interface Importer {
   inspect(groupId: GroupId): Promise<ImportInspection>;
 
   /**
+   * Looks where the source cannot be read, once the copy has failed: for ten minutes a volume at most.
+   *
+   * @returns at most 64 ranges; none when the trouble is another
+   * @throws Failure when the source does not answer at all
+   */
+  findUnreadable(groupId: GroupId, signal: AbortSignal): Promise<readonly ByteRange[]>;
+
+  /**
    * Reads both copies range by range while they are in step and hosts write. A range that differs
    * is read again, since a write may be on its way to the second copy; what goes on differing is
    * reported.

@@ -4,7 +4,14 @@ import { failover } from './failover.ts';
 import { followLine, goBack } from './go-back.ts';
 import { handover } from './handover.ts';
 import { deleteGroup, moveVolumes } from './members.ts';
-import { cancelImport, compareImport, cutOverImport, forgetImport, openImport } from './imports.ts';
+import {
+  cancelImport,
+  compareImport,
+  cutOverImport,
+  examineImport,
+  forgetImport,
+  openImport,
+} from './imports.ts';
 import { forgetSession, protect, unprotect } from './protect.ts';
 import { replicate } from './replicate.ts';
 import { reprotect } from './reprotect.ts';
@@ -31,6 +38,7 @@ export const allSagas: readonly SagaDefinition[] = [
   reprotect,
   openImport,
   compareImport,
+  examineImport,
   cutOverImport,
   cancelImport,
   forgetImport,

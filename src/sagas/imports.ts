@@ -3,11 +3,12 @@
  * the data plane does: a copy goes on for hours and outlives every process but its own.
  *
  *   queued ── open-import ──▶ copying ── compare-import ──▶ ready ── cut-over-import ──▶ completed
+ *                                ├─ examine-import (cancel_required: what could not be read)
  *                                │ cancel-import ──▶ cancelled (hosts on the source)
  */
 import type { GroupId, ImportId } from '../domain/ids.ts';
 import { advanceImport, advanceImportBecause } from '../domain/import-session.ts';
-import type { ImportSession } from '../domain/import-session.ts';
+import type { ByteRange, ImportSession } from '../domain/import-session.ts';
 import { Failure } from '../domain/refusal.ts';
 import type { Importer, OpenImport } from '../ports/importer.ts';
 import type { Transaction } from '../ports/store.ts';
@@ -75,6 +76,23 @@ export const compareImport = saga<OfImport>('compare-import')
         ? advanceImport(compared, 'copy_ready', now)
         : advanceImportBecause(compared, 'copy_failed', now, differSentence(compared)),
     );
+  });
+
+/** Looks what of the source could not be read, for whoever has to decide what to do about it. */
+export const examineImport = saga<OfImport>('examine-import')
+  .step('look', {
+    attempts: 1,
+    do: ({ importer }, { groupId }, _done, { signal }) => importer.findUnreadable(groupId, signal),
+  })
+  .commit('record', async (tx, { importId }, { look: unreadable }) => {
+    const session = await tx.imports.get(importId);
+    // Somebody has cancelled it while it was looked at.
+    if (session?.state !== 'cancel_required' || unreadable.length === 0) return;
+    await tx.imports.change(importId, (s) => ({
+      ...s,
+      unreadable,
+      trouble: unreadableSentence(s, unreadable),
+    }));
   });
 
 /** Makes our copies the volumes. From the engine's word on the source is let go. */
@@ -225,6 +243,15 @@ function differSentence({ comparison, volumes }: ImportSession): string {
   return (
     `the copies differ in ${comparison?.differing.length} range(s), the first in volume ${name} at ` +
     `${first?.offset}; did a host write the source itself, not through this site?`
+  );
+}
+
+function unreadableSentence({ volumes }: ImportSession, unreadable: readonly ByteRange[]): string {
+  const [first] = unreadable;
+  const name = volumes.find(({ volumeId }) => volumeId === first?.volumeId)?.name;
+  return (
+    `the source cannot be read in ${unreadable.length} range(s), the first in volume ${name} at ` +
+    `${first?.offset}, ${first?.lengthBytes} bytes; it was tried again and again`
   );
 }
 

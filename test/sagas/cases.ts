@@ -687,6 +687,20 @@ export const cases: readonly SagaCase[] = [
     start: (pair) => startedByWatch(pair, 'compare-import'),
   },
   {
+    kind: 'examine-import',
+    name: 'a source that cannot be read in places',
+    at: 'paris',
+    prepare: async (pair) => {
+      pair.paris.source.unreadable.set('disk1', [5]);
+      await copying(pair);
+    },
+    start: (pair) => startedByWatch(pair, 'examine-import'),
+    undone: (before) => ({
+      ...before,
+      paris: { ...before.paris, imports: ['data cancel_required '] },
+    }),
+  },
+  {
     kind: 'cut-over-import',
     name: 'copies that are in step and compared',
     at: 'paris',

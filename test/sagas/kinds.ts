@@ -6,5 +6,12 @@ export const kindsOf = {
   moves: ['handover', 'failover', 'set-aside', 'roll-back', 'reprotect'],
   histories: ['go-back', 'follow-line', 'open-copy', 'refresh-copy', 'close-copy'],
   drills: ['drill'],
-  imports: ['open-import', 'compare-import', 'cut-over-import', 'cancel-import', 'forget-import'],
+  imports: [
+    'open-import',
+    'compare-import',
+    'examine-import',
+    'cut-over-import',
+    'cancel-import',
+    'forget-import',
+  ],
 } as const;

@@ -110,7 +110,9 @@ async function siteOf(site: MemorySite, other: MemorySite): Promise<SitePicture>
         ({ name, replicaOf }) => `${name}${replicaOf === undefined ? '' : ' of the other site'}`,
       ),
       imports: (await tx.imports.all()).map(
-        (s) => `${s.name} ${s.state} ${s.comparison?.hash === undefined ? '' : 'compared'}`,
+        (s) =>
+          `${s.name} ${s.state} ${s.comparison?.hash === undefined ? '' : 'compared'}` +
+          (s.unreadable === undefined ? '' : 'examined'),
       ),
       copies: (await tx.copies.all()).map(
         (c) => `${c.name} ${c.purpose} ${c.state} to ${c.hosts.join(',')}`,

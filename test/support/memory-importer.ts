@@ -21,6 +21,8 @@ import type { VolumeContent } from './volume-content.ts';
 export class MemorySource {
   readonly volumes = new Map<string, VolumeContent>();
   isReachable = true;
+  /** Blocks that cannot be read, by the volume's locator. */
+  readonly unreadable = new Map<string, readonly number[]>();
 
   addVolume(
     locator: string,
@@ -143,6 +145,13 @@ export class MemoryImporter implements Importer {
       const trouble = 'the source does not answer';
       return { stands, copy: 'failed', ...nothing, totalBytes, trouble };
     }
+    if (
+      !copies.isInStep &&
+      volumesOf(known).some((locator) => known.source.unreadable.has(locator))
+    ) {
+      const trouble = 'the source could not be read';
+      return { stands, copy: 'failed', ...nothing, totalBytes, trouble };
+    }
     if (!copies.isPaused && !copies.isInStep && !this.isSlow) this.#copyAll(known, copies);
     const copy = copies.isInStep ? 'in_step' : copies.isPaused ? 'paused' : 'running';
     const copiedBytes = copies.isInStep ? totalBytes : 0;
@@ -166,6 +175,17 @@ export class MemoryImporter implements Importer {
     onProgress({ sentBytes: comparedBytes, totalBytes: comparedBytes });
     const hashes = pairs.map(([, source]) => hashContent(source).hash);
     return { comparedBytes, hash: differing.length > 0 ? undefined : hashes.join(), differing };
+  }
+
+  async findUnreadable(groupId: GroupId): Promise<readonly ByteRange[]> {
+    const known = this.#known(groupId);
+    return (known?.volumes ?? []).flatMap(({ volumeId, from }) =>
+      (known?.source.unreadable.get(from.locator) ?? []).map((block) => ({
+        volumeId,
+        offset: block * BLOCK_BYTES,
+        lengthBytes: BLOCK_BYTES,
+      })),
+    );
   }
 
   async cutOver(groupId: GroupId): Promise<CutOver> {
@@ -227,6 +247,10 @@ export class MemoryImporter implements Importer {
     if (source?.isReachable === true) return source;
     return refuse({ code: 'source_unreachable', source: name, detail: 'nobody answers there' });
   }
+}
+
+function volumesOf({ volumes }: MemoryImport): readonly string[] {
+  return volumes.map(({ from }) => from.locator);
 }
 
 function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

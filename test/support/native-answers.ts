@@ -42,6 +42,7 @@ export interface CycleAnswer {
   readonly completedAt: string;
   readonly durationMs: number;
   readonly sentBytes: number;
+  readonly unreadable?: readonly { readonly offset: number; readonly lengthBytes: number }[];
   readonly restarts: number;
 }
 
@@ -172,6 +173,7 @@ export interface ImportAnswer {
   readonly volumes: readonly { readonly id: string; readonly name: string }[];
   readonly progress?: { readonly copiedBytes: number; readonly totalBytes: number };
   readonly comparison?: { readonly hash?: string; readonly comparedBytes: number };
+  readonly unreadable?: readonly { readonly offset: number; readonly lengthBytes: number }[];
   readonly restarts: number;
   readonly restartedBecause?: string;
   readonly cutOverPauseMs?: number;

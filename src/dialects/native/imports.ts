@@ -75,6 +75,9 @@ const Import = Type.Object({
       differing: Type.Array(Range),
     }),
   ),
+  unreadable: Type.Optional(
+    Type.Array(Range, { description: 'Where the source cannot be read. Absent: nowhere known.' }),
+  ),
   restarts: Type.Integer({ description: 'How often the copy began from the start again.' }),
   restartedBecause: Type.Optional(Type.String()),
   cutOverPauseMs: Type.Optional(Type.Number({ description: 'How long hosts waited.' })),
@@ -347,6 +350,7 @@ function sayImport(session: ImportView): Static<typeof Import> {
         hash: comparison.hash,
         differing: comparison.differing.map((range) => ({ ...range })),
       }),
+    unreadable: session.unreadable?.map((range) => ({ ...range })),
     restarts: session.restarts,
     restartedBecause: session.restartedBecause,
     cutOverPauseMs: session.cutOverPauseMs,

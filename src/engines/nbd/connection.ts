@@ -73,8 +73,13 @@ export class NbdConnection {
     this.ended = this.#readReplies();
   }
 
-  read(offset: number, lengthBytes: number): Promise<Buffer> {
-    return this.#send({ command: 'read', flags: 0, offset, lengthBytes }).then(({ data }) => data);
+  /**
+   * @param oneChunk of an area that may not be readable: QEMU's server closes the connection when it
+   *   fails in the middle of an answer in several
+   */
+  read(offset: number, lengthBytes: number, { oneChunk = false } = {}): Promise<Buffer> {
+    const flags = oneChunk ? flag.oneChunk : 0;
+    return this.#send({ command: 'read', flags, offset, lengthBytes }).then(({ data }) => data);
   }
 
   /** `data` must stay as it is until the promise settles. `fua`: durable when answered. */

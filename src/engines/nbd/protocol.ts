@@ -59,7 +59,7 @@ export const command = {
 
 export type Command = keyof typeof command;
 
-export const flag = { fua: 1, noHole: 2 } as const;
+export const flag = { fua: 1, noHole: 2, oneChunk: 4 } as const;
 
 export const chunk = {
   done: 1,

@@ -19,6 +19,7 @@ import { copyImport, inspectImport, pauseImport } from './import-copy.ts';
 import { abandonImport, cutOverImport } from './import-end.ts';
 import { openImport } from './import-open.ts';
 import { checkSource, listVolumes, probeVolume } from './import-source.ts';
+import { findUnreadable } from './import-unreadable.ts';
 import { compareMirror } from './mirror-compare.ts';
 import { inspectMirror } from './mirror-look.ts';
 import { finishMirror, startMirror, stopMirror } from './mirror.ts';
@@ -74,6 +75,7 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine & { readonly im
       copy: (id, bytesPerSecond) => told(copyImport(group(id), bytesPerSecond)),
       pause: (id) => told(pauseImport(group(id))),
       inspect: (id) => told(inspectImport(group(id))),
+      findUnreadable: (id, signal) => told(findUnreadable(group(id), signal), signal),
       compare: (id, watch) => told(compareImport(group(id), watch), watch.signal),
       cutOver: (id, pauseLimitMs) => told(cutOverImport(group(id), pauseLimitMs)),
       abandon: (id, how) => told(abandonImport(group(id), how)),

@@ -190,18 +190,17 @@ interface CopyState {
 async function stateOf(
   group: Group,
   qmp: QmpClient,
-  { volume: { name, key }, job, blockJob }: SeenCopy,
+  { volume: { name }, job, blockJob }: SeenCopy,
 ): Promise<CopyState> {
   if (job === undefined) return { copy: 'none' };
   if (job.status === 'concluded') {
     return { copy: 'failed', trouble: `volume ${name}: ${job.error ?? 'its copy ended'}` };
   }
   if (blockJob !== undefined && blockJob.ioStatus !== 'ok') {
-    if (await retry(group, qmp, job.id)) return { copy: 'running' };
+    if (await retry(group, qmp, job)) return { copy: 'running' };
     const why = blockJob.ioStatus === 'nospace' ? 'there is no room for it here' : IO_TROUBLE;
     return { copy: 'failed', trouble: `volume ${name}: ${why}` };
   }
-  retries.get(group)?.delete(importJob({ key }));
   if (job.status === 'ready' && blockJob?.activelySynced === true) return { copy: 'in_step' };
   return { copy: job.status === 'paused' && blockJob?.paused === true ? 'paused' : 'running' };
 }
@@ -209,7 +208,9 @@ async function stateOf(
 const IO_TROUBLE = 'the source could not be read, or our disk not be written, again and again';
 
 interface Retries {
+  /** Since less was left to copy than ever: between a retry and the next error all looks well. */
   readonly count: number;
+  readonly leastLeftBytes: number;
   readonly lastMs: number;
 }
 
@@ -217,14 +218,23 @@ interface Retries {
 const retries = new WeakMap<Group, Map<string, Retries>>();
 
 /** @returns whether there is hope yet */
-async function retry(group: Group, qmp: QmpClient, id: string): Promise<boolean> {
+async function retry(
+  group: Group,
+  qmp: QmpClient,
+  { id, doneBytes, totalBytes }: Job,
+): Promise<boolean> {
   const tried = retries.get(group) ?? new Map<string, Retries>();
   retries.set(group, tried);
-  const { count, lastMs } = tried.get(id) ?? { count: 0, lastMs: Number.NEGATIVE_INFINITY };
+  const last = tried.get(id);
+  // Hosts' writes add to both sums.
+  const leftBytes = totalBytes - doneBytes;
+  const leastLeftBytes = Math.min(leftBytes, last?.leastLeftBytes ?? Infinity);
+  const count = last?.leastLeftBytes === leastLeftBytes ? last.count : 0;
+  const lastMs = last?.lastMs ?? Number.NEGATIVE_INFINITY;
   const nowMs = group.site.options.clock.monotonicMs();
   if (nowMs - lastMs < RETRY_AFTER_MS) return count <= MAX_RETRIES;
   if (count >= MAX_RETRIES) return false;
-  tried.set(id, { count: count + 1, lastMs: nowMs });
+  tried.set(id, { count: count + 1, leastLeftBytes, lastMs: nowMs });
   await tolerating(/not found|cannot|not paused/, () =>
     qmp.execute('block-job-resume', { device: id }),
   );
