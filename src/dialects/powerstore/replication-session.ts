@@ -351,7 +351,7 @@ const metroOnly = (what: string) =>
       return refuse({
         code: 'unsupported',
         what: `${what} of session ${id}`,
-        why: 'it is for metro sessions, and this one is asynchronous',
+        why: 'it is for metro sessions, and there are none here',
       });
     },
   });
