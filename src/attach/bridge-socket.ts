@@ -88,7 +88,8 @@ async function checkFree(socketPath: string): Promise<void> {
   );
 }
 
-function answers(socketPath: string): Promise<boolean> {
+/** Whether anybody serves there. */
+export function answers(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ path: socketPath });
     socket.once('connect', () => resolve(true));

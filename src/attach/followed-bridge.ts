@@ -1,6 +1,6 @@
 /** The bridge of a volume that is followed: what programs on this host have open, wherever it moves. */
 import { rm } from 'node:fs/promises';
-import { hideSocket } from './bridge-socket.ts';
+import { answers, hideSocket } from './bridge-socket.ts';
 import { endRunningDaemon } from './daemon-process.ts';
 import { startStorageDaemon } from './storage-daemon.ts';
 
@@ -16,13 +16,16 @@ export interface FollowedBridge {
   readonly patienceSeconds: number;
 }
 
-/** Ends it and removes its socket, whatever state it is in. Safe to repeat. */
+/**
+ * Ends it and removes its socket, whatever state it is in. What another serves there stays. Safe to
+ * repeat.
+ */
 export async function endFollowedBridge({
   path,
   pidFile,
 }: Pick<FollowedBridge, 'path' | 'pidFile'>): Promise<void> {
   await endRunningDaemon(pidFile);
-  await rm(path, { force: true });
+  if (!(await answers(path))) await rm(path, { force: true });
 }
 
 /**

@@ -52,12 +52,12 @@ export async function showFile(
 }
 
 /**
- * Ends its process and removes the file. Programs that have it open get errors from then on. Safe to
- * repeat, whatever state it is in.
+ * Ends its process and removes the file. Programs that have it open get errors from then on. What
+ * another shows there stays. Safe to repeat, whatever state it is in.
  */
 export async function hideFile({ path, pidFile }: VolumeFile): Promise<void> {
   await endRunningDaemon(pidFile);
-  await unmount(path);
+  await unmountDead(path);
   if (await isMountPoint(path)) await rm(path, { force: true });
 }
 
@@ -101,16 +101,13 @@ async function isMountPoint(path: string): Promise<boolean> {
   return seen !== undefined && seen.isFile() && seen.size === 0;
 }
 
+/** The mount of a process that is gone, also where somebody has it open still. */
 async function unmountDead(path: string): Promise<void> {
   const trouble: unknown = await lstat(path).then(
     () => undefined,
     (error: unknown) => error,
   );
-  if ((trouble as NodeJS.ErrnoException | undefined)?.code === 'ENOTCONN') await unmount(path);
-}
-
-/** Also where it is in use: nobody new finds it, and who has it keeps what is left of it. */
-async function unmount(path: string): Promise<void> {
-  // It fails where nothing is mounted.
+  if ((trouble as NodeJS.ErrnoException | undefined)?.code !== 'ENOTCONN') return;
+  // Somebody else may have done it meanwhile.
   await promisify(execFile)('fusermount3', ['-u', '-z', '-q', path]).catch(() => undefined);
 }

@@ -1,7 +1,8 @@
 /** Hosts that share a volume, and hosts on what was opened beside a group. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import test, { after } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { HostsAtHandover } from '../../src/app/attached-hosts.ts';
@@ -31,9 +32,7 @@ async function attach(
 }
 
 test('hosts that share a volume are all closed before the last point, and all go on behind it', async (t) => {
-  await sites.protect('fleet', { volumes: 1 });
-  await Promise.all([paris.hostFiles('app2'), lyon.hostFiles('app2')]);
-  await paris.map('fleet', 'app2');
+  await protectForBoth('fleet');
   const first = await attach(t, ['fleet-1']);
   const second = await attach(t, ['fleet-1'], { host: 'app2' });
   const writer = await first.startWriter(['fleet-1']);
@@ -140,6 +139,40 @@ test(
     assert.deepEqual(processesIn(join(sites.dir, 'h')), []);
   },
 );
+
+for (const as of ['socket', 'fuse'] as const) {
+  const skip = as === 'fuse' && !existsSync('/dev/fuse') ? 'no /dev/fuse' : undefined;
+
+  test(
+    `an agent that wants a place which another one has is refused, and takes nothing (${as})`,
+    { skip },
+    async (t) => {
+      const group = `own-${as}`;
+      await protectForBoth(group);
+      const first = await attach(t, [`${group}-1`], { as });
+      const path = first.pathOf(`${group}-1`);
+      const before = await stat(path);
+      const second = StoryAgent.attach(sites, [`${group}-1`], {
+        as,
+        host: 'app2',
+        in: dirname(path),
+      });
+      t.after(async () => second.then((agent) => agent.detach()).catch(() => undefined));
+
+      await assert.rejects(second, /serves at .* End it first|No file can be made at/);
+
+      const { ino, size } = await stat(path);
+      assert.deepEqual({ ino, size }, { ino: before.ino, size: before.size });
+    },
+  );
+}
+
+/** A group of one volume that two hosts may attach. */
+async function protectForBoth(group: string): Promise<void> {
+  await sites.protect(group, { volumes: 1 });
+  await Promise.all([paris.hostFiles('app2'), lyon.hostFiles('app2')]);
+  await paris.map(group, 'app2');
+}
 
 async function copyOnce(state: string): Promise<void> {
   await waitUntil(`the clone is ${state}`, LIMIT_MS, async () => {

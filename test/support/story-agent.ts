@@ -24,6 +24,8 @@ const MIB = 1024 * 1024;
 
 export interface AgentOptions {
   readonly host?: string;
+  /** Where its volumes appear; a directory of its own unless told. */
+  readonly in?: string;
   readonly patience?: string;
   /** How its volumes appear. */
   readonly as?: 'socket' | 'fuse' | 'nbd';
@@ -48,10 +50,11 @@ export class StoryAgent {
   static async attach(
     sites: TwoSites,
     volumes: readonly string[],
-    { host = 'app1', patience = '60s', as = 'socket', before }: AgentOptions = {},
+    options: AgentOptions = {},
   ): Promise<StoryAgent> {
+    const { host = 'app1', patience = '60s', as = 'socket', before } = options;
     const directory = join(sites.dir, `h${(made += 1)}`);
-    const [bundle, appear] = [join(directory, 'bundle'), join(directory, 'v')];
+    const [bundle, appear] = [join(directory, 'bundle'), options.in ?? join(directory, 'v')];
     await mkdir(appear, { recursive: true });
     await before?.(appear);
     const path = `/hosts/${host}/enrolment`;
