@@ -45,7 +45,8 @@ const files = (
     : ROOMS.flatMap((room) => testFilesIn(join(ROOT, room))).filter(needsNoVendor)
 ).toSorted();
 
-process.env['BATON_TEST_FILE_LIMIT_MS'] ??= String(flags.long ? LONG_LIMIT_MS : FILE_LIMIT_MS);
+const isLong = files.some((file) => file.endsWith('.long.test.ts'));
+process.env['BATON_TEST_FILE_LIMIT_MS'] ??= String(isLong ? LONG_LIMIT_MS : FILE_LIMIT_MS);
 
 const count = new LeafCount();
 if (files.length > 0) {
@@ -53,7 +54,7 @@ if (files.length > 0) {
     files,
     cwd: ROOT,
     concurrency: FILES_AT_ONCE,
-    timeout: flags.long ? LONG_LIMIT_MS : TEST_LIMIT_MS,
+    timeout: isLong ? LONG_LIMIT_MS : TEST_LIMIT_MS,
     testNamePatterns: namePatterns,
     execArgv: ['--import', join(import.meta.dirname, 'file-time-limit.ts')],
   });
