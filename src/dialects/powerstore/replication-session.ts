@@ -14,7 +14,7 @@ import { findRow, resourceType, textIn } from './resource-types.ts';
 import { operation } from './routes.ts';
 import type { Asked, Outcome, Resource } from './routes.ts';
 import { Flag, Reference, body, timestamp, timestampOr } from './schemas.ts';
-import { snapshotIdOf } from './volume.ts';
+import { snapshotIdOf } from './volume-type.ts';
 import type { World } from './world.ts';
 
 /** Our states in the vendor's words. */

@@ -13,14 +13,9 @@ import { findRow, resourceType, textIn } from './resource-types.ts';
 import { operation } from './routes.ts';
 import type { Asked, Resource } from './routes.ts';
 import { Clearable, Flag, Name, Reference, References, body, timestamp } from './schemas.ts';
-import {
-  protectionData,
-  refuseRoleChange,
-  refuseUnkept,
-  snapshotIdOf,
-  volumeOf,
-} from './volume.ts';
-import type { Taken } from './volume.ts';
+import { refuseRoleChange, refuseUnkept, volumeOf } from './volume.ts';
+import { protectionData, snapshotIdOf } from './volume-type.ts';
+import type { Taken } from './volume-type.ts';
 
 const groupType = resourceType({
   name: 'volume_group',
