@@ -10,6 +10,7 @@ import { firstCopy } from './first-copy.ts';
 import { handoverOutage } from './handover-outage.ts';
 import { attachCost } from './attach-cost.ts';
 import { hostCost } from './host-cost.ts';
+import { imports } from './import.ts';
 import { describeMachine, loadAverage } from './measure/machine.ts';
 import { recordSection, sectionText } from './results-file.ts';
 import type { Section } from './results-file.ts';
@@ -24,6 +25,7 @@ const benches: readonly Bench[] = [
   attachCost,
   handoverOutage,
   failover,
+  imports,
   startUp,
   deepChains,
 ];
