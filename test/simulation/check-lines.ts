@@ -61,8 +61,9 @@ function checkGoingBack(
   if (before === undefined || before.ownership.history.id === ownership.history.id) return;
   if (before.ownership.epoch !== ownership.epoch) return;
   const sealed = standsOn && truth.sealed.get(standsOn);
-  if (sealed === undefined) throw new Violation(`group ${id} went back to what was never sealed`);
-  truth.goBack(line, sealed);
+  if (standsOn === undefined || sealed === undefined)
+    throw new Violation(`group ${id} went back to what was never sealed`);
+  truth.goBack(line, standsOn, sealed);
 }
 
 function beginning(truth: Truth, { id, ownership, standsOn }: Group, at: string): Tags {

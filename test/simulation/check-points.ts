@@ -54,6 +54,9 @@ export function checkNeeded(truth: Truth, observed: readonly Observed[]): void {
       if (session.state === 'failed_over' || session.state === 'reprotecting') continue;
       const common = newestCommon(here.mirror.pointsOf(groupId));
       if (common === undefined) continue;
+      // Until the other site has heard of a restore it may let go of where that went back to.
+      const line = there.mirror.sessionOf(groupId)?.line;
+      if (truth.wentBackTo.get(groupId) === common.id && session.line !== line) continue;
       // A later one, too, may be complete there already, and the answer is on its way or lost.
       const isThere = here.mirror
         .pointsOf(groupId)

@@ -31,6 +31,8 @@ export class Truth {
   readonly left = new Map<GroupId, Set<VolumeId>>();
   /** What lines had when their holder went back to a point. */
   readonly abandoned = new Map<GroupId, readonly Tags[]>();
+  /** Where a group's present went back to last: a point that the other site may have let go of. */
+  readonly wentBackTo = new Map<GroupId, PointId>();
   /** Copies that an operator asked to delete. */
   readonly discarded = new Set<GroupId>();
   /** What lines had when a look at their mirror began, by the site's clock. */
@@ -79,9 +81,11 @@ export class Truth {
     become(line.content, tags);
   }
 
-  /** The line goes on from what was sealed once; what it had is kept somewhere. */
-  goBack({ groupId, content }: Line, sealed: Tags): void {
-    this.abandoned.set(groupId, [...(this.abandoned.get(groupId) ?? []), copyOf(content)]);
+  /** The line goes on from what was sealed once; what it had and that has not is kept somewhere. */
+  goBack({ groupId, content }: Line, pointId: PointId, sealed: Tags): void {
+    this.wentBackTo.set(groupId, pointId);
+    if (difference(content, sealed, (v) => this.hasLeft(groupId, v)) !== undefined)
+      this.abandoned.set(groupId, [...(this.abandoned.get(groupId) ?? []), copyOf(content)]);
     become(content, sealed);
   }
 
