@@ -10,12 +10,13 @@
 import { newId } from '../domain/ids.ts';
 import type { ForkId, GroupId, HistoryId, PointId, SessionId } from '../domain/ids.ts';
 import { newLine } from '../domain/replication-session.ts';
+import { surpassed, withFact } from '../domain/synchrony.ts';
 import { adopt, recordAdopted } from './adopt.ts';
 import type { Adoption } from './adopt.ts';
 import { newFork } from './forks.ts';
 import { sessionOf } from './offer.ts';
 import { fenceGroup, openGroup, serveGroup, settleCycle, unlockGroup } from './operation.ts';
-import { dropPointsAfter } from './points.ts';
+import { dropPointsAfter, nextSequence } from './points.ts';
 import { saga } from './saga.ts';
 
 export interface GoBack {
@@ -73,7 +74,12 @@ export const goBack = saga<GoBack>('go-back')
     if (adopts === undefined) await dropPointsAfter(tx, groupId, pointId);
     else await recordAdopted(tx, groupId, pointId, adopts, changed);
     const session = await sessionOf(tx, groupId);
-    if (session !== undefined) await tx.sessions.change(session.id, (s) => newLine(s, now));
+    if (session !== undefined) {
+      // Its mirror ended with the present that it carried: the next one begins on a later point.
+      const newestSequence = (await nextSequence(tx, groupId)) - 1;
+      const ended = { why: 'the group went back', at: now, newestSequence };
+      await tx.sessions.change(session.id, (s) => newLine(withFact(s, 'ended', ended), now));
+    }
     const { name } = await tx.groups.change(groupId, (g) => ({ ...g, fencedBy: undefined }));
     if (changed.aside === undefined) return;
     const origin = adopts === undefined ? 'restore' : 'undo';
@@ -93,7 +99,12 @@ export interface FollowLine {
 
 /** The destination's half: what came after that point here becomes a fork. */
 export const followLine = saga<FollowLine>('follow-line')
-  .pointOfNoReturn()
+  .pointOfNoReturn(async (tx, { sessionId }) => {
+    // First the word, then the deed: from now on no failover counts on a standby of the old line.
+    if ((await tx.sessions.get(sessionId)) !== undefined) {
+      await tx.sessions.change(sessionId, surpassed);
+    }
+  })
   .step('go-back', {
     do: ({ engine }, { groupId, pointId, asideForkId }) =>
       engine.demote(groupId, pointId, asideForkId),
