@@ -60,6 +60,8 @@ import { groupOfLoneVolume } from './lone-volume.ts';
 import type { LoneVolume } from './lone-volume.ts';
 import { invitePeer, joinPeer, removePeer } from './pair-sites.ts';
 import type { JoinPeer } from './pair-sites.ts';
+import { releaseHosts } from './release-hosts.ts';
+import type { ReleaseHosts } from './release-hosts.ts';
 import { pauseSession, resumeSession } from './pause-session.ts';
 import { changePolicy, createPolicy, deletePolicy } from './protection-policies.ts';
 import type { ChangePolicy, CreatePolicy } from './protection-policies.ts';
@@ -182,6 +184,7 @@ export function createApp(ports: AppPorts) {
     unprotectGroup: (r: UnprotectGroup) => unprotectGroup(ports, r),
     changeSession: (r: SessionSettings & { sessionId: SessionId }) => changeSession(ports, r),
     synchronizeGroup: (r: { groupId: GroupId }) => synchronizeGroup(ports, r),
+    releaseHosts: (r: ReleaseHosts) => releaseHosts(ports, r),
     pauseSession: (r: { sessionId: SessionId; by: string }) => pauseSession(ports, r),
     resumeSession: (r: { sessionId: SessionId }) => resumeSession(ports, r),
     listSessions: () => views.listSessions(ports),

@@ -60,7 +60,9 @@ export async function keepMirror(
   const step = mirrorStep(session, seen.points, mirror, clock.now());
   if (step === 'end') {
     // First the word, then the deed: from then on hosts' writes are here alone.
-    await noteFact(ports, session, { fact: 'ended', why: `the session is ${session.state}` });
+    const isStale = session.sync?.isStale === true;
+    const why = isStale ? 'another mirror with other terms' : `the session is ${session.state}`;
+    await noteFact(ports, session, { fact: 'ended', why });
     return engine.stopMirror(groupId);
   }
   if (mirror === 'failed') return engine.stopMirror(groupId);
@@ -150,5 +152,8 @@ async function recordBegin(
   }
   const why = 'a mirror has begun';
   await changeFact(tx, known, { fact: 'begun', why }, clock.now());
-  return tx.sessions.change(id, (s) => ({ ...s, sync: s.sync && { ...s.sync, mirrorId } }));
+  return tx.sessions.change(id, (s) => ({
+    ...s,
+    sync: s.sync && { ...s.sync, mirrorId, isStale: undefined },
+  }));
 }

@@ -8,7 +8,7 @@ import {
   newSynchrony,
   withFact,
 } from '../domain/synchrony.ts';
-import type { Synchrony } from '../domain/synchrony.ts';
+import type { OnLoss, Synchrony } from '../domain/synchrony.ts';
 import type { AppPorts } from './app-ports.ts';
 
 export type SessionMode = 'async' | 'sync';
@@ -23,8 +23,8 @@ export interface ModeSettings {
   readonly mode?: SessionMode | undefined;
   /** Hosts wait no longer than this for a destination that is lost, 1 to 10. Of a synchronous one. */
   readonly stallSeconds?: number | undefined;
-  /** `continue`: hosts go on alone after that. */
-  readonly onLoss?: 'continue' | 'hold' | undefined;
+  /** Of a synchronous one; unless told, hosts go on alone. */
+  readonly onLoss?: OnLoss | undefined;
   /** Where this machine cannot close a silent connection, hosts may wait for minutes. */
   readonly acceptUnboundedStall?: boolean | undefined;
 }
@@ -34,7 +34,7 @@ export function checkMode(
   { stallBound }: Pick<AppPorts, 'stallBound'>,
   wanted: ModeSettings,
 ): void {
-  const { mode, stallSeconds, onLoss, acceptUnboundedStall = false } = wanted;
+  const { mode, stallSeconds, acceptUnboundedStall = false } = wanted;
   const isWhole = Number.isSafeInteger(stallSeconds ?? DEFAULT_STALL_SECONDS);
   const seconds = stallSeconds ?? DEFAULT_STALL_SECONDS;
   if (!isWhole || seconds < MIN_STALL_SECONDS || seconds > MAX_STALL_SECONDS) {
@@ -44,10 +44,6 @@ export function checkMode(
       wanted: `a whole number from ${MIN_STALL_SECONDS} to ${MAX_STALL_SECONDS}`,
       seen: String(stallSeconds),
     });
-  }
-  if (onLoss === 'hold') {
-    const why = 'this version only lets hosts go on; "continue" is what it does';
-    refuse({ code: 'unsupported', what: 'holding hosts while the destination is lost', why });
   }
   if (mode !== 'sync' || stallBound.possible || acceptUnboundedStall) return;
   refuse({
@@ -62,30 +58,33 @@ export function checkMode(
 
 /** What a new session's mode means. */
 export function synchronyOf(
-  { mode, stallSeconds }: ModeSettings,
+  { mode, stallSeconds, onLoss }: ModeSettings,
   at: Instant,
 ): Synchrony | undefined {
   if (mode !== 'sync') return undefined;
-  return newSynchrony(stallSeconds ?? DEFAULT_STALL_SECONDS, 'the first copy is to come', at);
+  const anew = newSynchrony(stallSeconds ?? DEFAULT_STALL_SECONDS, 'the first copy is to come', at);
+  return { ...anew, onLoss };
 }
 
 /**
  * The session with another mode. One that becomes asynchronous stays synchronous to the destination
  * until a point there has all that its standby has.
  *
- * @throws Refusal `invalid` — a stall of an asynchronous one
+ * @throws Refusal `invalid` — a stall or a loss of an asynchronous one
  */
 export function withMode(
   session: ReplicationSession,
-  { mode, stallSeconds }: ModeSettings,
+  { mode, stallSeconds, onLoss }: ModeSettings,
   { at, newestSequence }: { readonly at: Instant; readonly newestSequence: number },
 ): ReplicationSession {
   const { sync } = session;
   const wanted = mode ?? modeOf(session);
   if (wanted === 'async') {
-    if (stallSeconds !== undefined) {
+    const field =
+      stallSeconds !== undefined ? 'stallSeconds' : onLoss === undefined ? undefined : 'onLoss';
+    if (field !== undefined) {
       const seen = 'an asynchronous session';
-      refuse({ code: 'invalid', field: 'stallSeconds', wanted: 'mode sync', seen });
+      refuse({ code: 'invalid', field, wanted: 'mode sync', seen });
     }
     if (sync?.mirrorId === undefined) return { ...session, sync: undefined };
     const why = 'the session became asynchronous';
@@ -94,5 +93,10 @@ export function withMode(
   }
   const seconds = stallSeconds ?? sync?.stallSeconds ?? DEFAULT_STALL_SECONDS;
   const kept = sync ?? newSynchrony(seconds, 'the session became synchronous', at);
-  return { ...session, sync: { ...kept, stallSeconds: seconds, isEnding: false } };
+  const terms = { onLoss: onLoss ?? kept.onLoss, stallSeconds: seconds };
+  // A mirror keeps the terms that it was begun with: hosts go on until another is in sync.
+  const isNew =
+    kept.mirrorId !== undefined && (terms.onLoss !== kept.onLoss || seconds !== kept.stallSeconds);
+  const anew = isNew ? { isStale: true, released: true } : {};
+  return { ...session, sync: { ...kept, ...terms, ...anew, isEnding: false } };
 }

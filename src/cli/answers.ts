@@ -52,6 +52,7 @@ export interface Session {
     readonly since: string;
     readonly why: string;
     readonly stallSeconds: number;
+    readonly onLoss: 'continue' | 'hold';
     readonly completeUpTo?: string;
   };
   /** The holder's failover can still be rolled back. */

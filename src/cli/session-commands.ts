@@ -110,6 +110,7 @@ export function addSessionCommands(
   };
   change('pause', 'stop cycles until resumed; changes add up');
   change('resume', 'go on with cycles');
+  change('release', 'let the hosts of a session that holds them go on alone');
   longOptions(
     command
       .command(`reprotect ${owner}`)

@@ -35,9 +35,11 @@ function sayCondition({
   since,
   why,
   stallSeconds,
+  onLoss,
 }: NonNullable<Session['sync']>): string {
   const state = `${condition.replaceAll('_', ' ')} since ${sayInstant(since)}`;
-  return `${state}: ${why}; hosts wait ${stallSeconds} s at most`;
+  const wait = onLoss === 'hold' ? 'as long as it takes' : `${stallSeconds} s at most`;
+  return `${state}: ${why}; hosts wait ${wait}`;
 }
 
 function sayBacklog({ bytes, estimatedSeconds }: NonNullable<Session['backlog']>): string {

@@ -2,7 +2,7 @@ import type { Instant } from './ids.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 import { newestCommon } from './recovery-point.ts';
 import type { CycleReport, ReplicationSession, SessionState } from './replication-session.ts';
-import { needsCycle, wantsMirror } from './synchrony.ts';
+import { mayHold, needsCycle, wantsMirror } from './synchrony.ts';
 
 /** A cycle is started this much earlier than its last duration asks for. */
 const SAFETY_FACTOR = 1.5;
@@ -47,6 +47,7 @@ export function cycleIsDue(
   points: readonly RecoveryPoint[],
   now: Instant,
 ): boolean {
+  if (mayHold(session)) return false;
   if (now >= nextCycleAt(session, points)) return true;
   if (session.state === 'system_paused') return session.stateSince > now;
   return (newestCommon(points)?.sealedAt ?? session.createdAt) > now;

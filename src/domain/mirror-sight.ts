@@ -23,11 +23,18 @@ export function cutAfterMs({ stallSeconds }: Pick<Synchrony, 'stallSeconds'>): n
   return stallSeconds > 1 ? 500 : 300;
 }
 
+/** A year: no loss ends by itself that is to be waited for. */
+export const HOLD_SECONDS = 365 * 24 * 60 * 60;
+
 /**
  * What is left of the bound for connecting again once a connection has gone. Longer than a waiting
  * write needs to be noticed: the session is fractured before its hosts go on alone.
  */
-export function reconnectSeconds({ stallSeconds }: Pick<Synchrony, 'stallSeconds'>): number {
+export function reconnectSeconds({
+  stallSeconds,
+  onLoss,
+}: Pick<Synchrony, 'stallSeconds' | 'onLoss'>): number {
+  if (onLoss === 'hold') return HOLD_SECONDS;
   return Math.max(1, stallSeconds - 1);
 }
 

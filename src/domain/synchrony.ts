@@ -12,6 +12,12 @@ import type { ReplicationSession, SessionState } from './replication-session.ts'
 export interface Synchrony {
   /** Hosts wait for the destination no longer than this before they go on alone. */
   readonly stallSeconds: number;
+  /** What hosts do then; absent: they go on. */
+  readonly onLoss?: OnLoss | undefined;
+  /** Somebody let hosts go on, or parted the sites on purpose: until in sync again nothing is held. */
+  readonly released?: boolean | undefined;
+  /** Its mirror was begun with other terms, and another is to take its place. */
+  readonly isStale?: boolean | undefined;
   /** As the source sees it, and as it last told the destination. */
   readonly condition: DataCondition;
   /** The mirror that runs, is being begun, or was lost last. */
@@ -34,6 +40,12 @@ export interface Synchrony {
   /** It becomes asynchronous once a point has all that the standby has. */
   readonly isEnding: boolean;
 }
+
+/**
+ * `continue`: after the bound hosts go on alone. `hold`: they wait until both sites have their writes
+ * again, or until somebody releases them.
+ */
+export type OnLoss = 'continue' | 'hold';
 
 export const MIN_STALL_SECONDS = 1;
 export const MAX_STALL_SECONDS = 10;
@@ -64,6 +76,23 @@ export function wantsMirror(session: ReplicationSession): boolean {
   );
 }
 
+/**
+ * Whether hosts stay outside: a mirror that was to hold them is gone, with the process that held
+ * them, and what they wrote now would be here alone.
+ */
+export function isHeldBack(session: ReplicationSession): boolean {
+  const { sync } = session;
+  if (sync?.onLoss !== 'hold' || sync.released === true) return false;
+  return sync.unproven !== undefined && wantsMirror(session);
+}
+
+/** Whether its hosts may be waiting in their data plane for the mirror: then that seals nothing. */
+export function mayHold({ sync }: Pick<ReplicationSession, 'sync'>): boolean {
+  if (sync?.onLoss !== 'hold' || sync.released === true || sync.mirrorId === undefined)
+    return false;
+  return sync.unproven === undefined && sync.condition.state === 'fractured';
+}
+
 /** What the source finds of its mirror. */
 export type MirrorState = 'copying' | 'level' | 'failed' | 'absent';
 
@@ -82,7 +111,7 @@ export function mirrorStep(
 ): MirrorStep {
   const { sync } = session;
   if (sync === undefined || !wantsMirror(session)) return mirror === 'absent' ? 'none' : 'end';
-  if (mirror === 'copying' || mirror === 'level') return 'go_on';
+  if (mirror === 'copying' || mirror === 'level') return sync.isStale === true ? 'end' : 'go_on';
   if (needsCycle(session, points)) return 'cycle_first';
   const sinceMs = now - sync.condition.since;
   // Before zero the clock was set back meanwhile.
@@ -115,9 +144,13 @@ export function withFact(
   const isParted = fact === 'broken' || fact === 'ended';
   const wasInSync = sync.condition.state !== 'catching_up';
   const unproven = sync.unproven ?? (isParted && wasInSync ? newestSequence : undefined);
-  const after = { ...sync, condition, lostAfter, unproven };
+  const released = fact === 'ended' ? true : fact === 'levelled' ? undefined : sync.released;
+  const after = { ...sync, condition, lostAfter, unproven, released };
   const isSame =
-    condition === sync.condition && lostAfter === sync.lostAfter && unproven === sync.unproven;
+    condition === sync.condition &&
+    lostAfter === sync.lostAfter &&
+    unproven === sync.unproven &&
+    released === sync.released;
   return isSame ? session : { ...session, sync: after };
 }
 
@@ -144,7 +177,9 @@ export function withoutMirror<T extends Pick<ReplicationSession, 'sync'>>(
 ): T {
   const { sync } = session;
   if (sync === undefined) return session;
-  return { ...session, sync: sync.isEnding ? undefined : newSynchrony(sync.stallSeconds, why, at) };
+  const { stallSeconds, onLoss } = sync;
+  const anew = { ...newSynchrony(stallSeconds, why, at), onLoss };
+  return { ...session, sync: sync.isEnding ? undefined : anew };
 }
 
 /** The session once a point took the standby's place: another mirror may begin. */

@@ -67,7 +67,11 @@ export interface Mirroring {
    */
   finishMirror(groupId: GroupId, mirrorId: MirrorId): Promise<void>;
 
-  /** Ends the mirror, whatever it did; hosts go on alone. Does nothing when there is none. */
+  /**
+   * Ends the mirror, whatever it did; hosts go on alone. One that holds them is ended with the data
+   * plane: no write that waits is answered, and hosts come back when the group is served again. Does
+   * nothing when there is none.
+   */
   stopMirror(groupId: GroupId): Promise<void>;
 }
 
@@ -85,7 +89,10 @@ export interface StartMirror {
   readonly basePointId: PointId;
   readonly peerId: SiteId;
   readonly target: ReceivingTarget;
-  /** A connection that breaks is tried again for this long before hosts go on alone; whole seconds. */
+  /**
+   * A connection that breaks is tried again for this long before hosts go on alone; whole seconds.
+   * From `HOLD_SECONDS` on the mirror holds its hosts.
+   */
   readonly reconnectSeconds: number;
 }
 

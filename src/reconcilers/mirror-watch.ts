@@ -107,7 +107,10 @@ async function watch(
     }
     const lost = judgement?.fact === 'broken' && sight.state !== 'absent';
     if (isLevel && !lost && sync.unproven !== undefined) return prove(ports, session, memory);
-    if (sight.state !== 'silent') act(ports, session, lost ? 'failed' : sight.state, memory);
+    // A data plane that holds its hosts for a standby that is gone is not waited for.
+    const isInVain = lost && sync.onLoss === 'hold';
+    if (sight.state !== 'silent' || isInVain)
+      act(ports, session, lost || sight.state === 'silent' ? 'failed' : sight.state, memory);
   } catch (error) {
     log.error({ event: 'mirror_not_seen', groupId, error });
   }
@@ -134,14 +137,16 @@ function sightOf(
   { clock }: AppPorts,
   { groupId, peerId, sync }: ReplicationSession,
   seen: MirrorInspection | 'silent' | undefined,
-  { heard, strangers, waits }: Memory,
+  { heard, strangers, waits, last: looks }: Memory,
 ): MirrorSight {
   const nowMs = clock.monotonicMs();
   const last = heard.get(peerId);
   const word = last?.beat.groups.find((g) => g.groupId === groupId);
   const inspection = seen === 'silent' ? undefined : seen;
+  // What it had begun with is known while it does not answer.
+  const begun = seen === 'silent' ? looks.get(groupId) : seen;
   const isOther = inspection !== undefined && inspection.mirrorId !== sync?.mirrorId;
-  const isStranger = inspection !== undefined && word?.instance !== inspection.targetInstance;
+  const isStranger = begun !== undefined && word?.instance !== begun.targetInstance;
   if (!isStranger || isOther) strangers.delete(groupId);
   else if (!strangers.has(groupId)) strangers.set(groupId, nowMs);
   const isComplete = word?.sync?.completeUpTo !== undefined;

@@ -9,6 +9,7 @@ import type { DataPlanes } from '../app/meet-peer.ts';
 import { openHeldGroup } from '../app/open-group.ts';
 import { setAsidePresent } from '../app/set-aside-present.ts';
 import { mayServe } from '../domain/group.ts';
+import { isHeldBack } from '../domain/synchrony.ts';
 import type { Group } from '../domain/group.ts';
 import type { GroupId } from '../domain/ids.ts';
 import type { GroupInspection } from '../ports/engine.ts';
@@ -82,10 +83,13 @@ async function supervise(
  */
 async function keepOpen(
   ports: AppPorts,
-  { id: groupId, hosts }: Group,
+  group: Group,
   { serving, dataPlane }: GroupInspection,
   opened: Memory['opened'],
 ): Promise<void> {
+  const { id: groupId } = group;
+  const sessions = await ports.store.read((tx) => tx.sessions.where({ groupId }));
+  const hosts = sessions.some(isHeldBack) ? [] : group.hosts;
   if (serving && isDeepStrictEqual(opened.get(groupId), hosts)) return;
   if (!serving) ports.log.warn({ event: 'group_opened_again', groupId, dataPlane });
   await openHeldGroup(ports, groupId);

@@ -63,7 +63,8 @@ export interface Handover {
 export const handover = saga<Handover>('handover')
   .ifUndone(async (tx, { sessionId, groupId }, { sagaId, now }) => {
     await unlockGroup(tx, groupId, sagaId);
-    // Where the other site has taken the group meanwhile, the session says so and stays.
+    // Where the other site has taken the group meanwhile, the session says so and stays, or has ended.
+    if ((await tx.sessions.get(sessionId)) === undefined) return;
     await tx.sessions.change(sessionId, (s) =>
       s.state === 'handing_over' ? advance(s, 'undo_hand_over', now) : s,
     );

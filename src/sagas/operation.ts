@@ -6,7 +6,7 @@ import { refuseWhileProvisional } from '../domain/failover-window.ts';
 import { mayServe } from '../domain/group.ts';
 import type { Group } from '../domain/group.ts';
 import { newest } from '../domain/recovery-point.ts';
-import { withFact } from '../domain/synchrony.ts';
+import { isHeldBack, withFact } from '../domain/synchrony.ts';
 import type { Transaction } from '../ports/store.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
 import { sessionOf } from './offer.ts';
@@ -124,6 +124,12 @@ export function fenceGroup({ engine, gate }: Doors, groupId: GroupId): Promise<v
   return gate.through(groupId, () => engine.fence(groupId));
 }
 
+/** Nobody while the group's hosts are held back; the site itself can always read. */
+async function admittedHosts(tx: Transaction, group: Group): Promise<readonly string[]> {
+  const session = await sessionOf(tx, group.id);
+  return session !== undefined && isHeldBack(session) ? [] : group.hosts;
+}
+
 function open(
   ports: Doors,
   groupId: GroupId,
@@ -135,7 +141,8 @@ function open(
     if (!mayServe(group, here)) return;
     await prepare(group);
     await sayParted(ports, groupId);
-    await engine.serve(groupId, { hosts: group.hosts, history: group.ownership.history.id });
+    const hosts = await store.read((tx) => admittedHosts(tx, group));
+    await engine.serve(groupId, { hosts, history: group.ownership.history.id });
   });
 }
 

@@ -1,5 +1,6 @@
 /** That a synchronous session's destination has what it says it has (design, section 4). */
 import type { GroupId, Instant, MirrorId, PointId } from '../../src/domain/ids.ts';
+import type { Synchrony } from '../../src/domain/synchrony.ts';
 import type { Failover } from '../../src/sagas/failover.ts';
 import type { GroupContent } from '../support/volume-content.ts';
 import type { Observed } from './check-lines.ts';
@@ -54,17 +55,31 @@ export function checkStandbys(truth: Truth, observed: Observed): void {
   }
 }
 
-/** While both sites record a group in sync and its mirror has not failed, both have the same bytes. */
+/** Hosts that would go on alone wait: then nothing that was acknowledged is missing, whatever fails. */
+function holdsAll({ onLoss, released, unproven, condition }: Synchrony): boolean {
+  const isKept = onLoss === 'hold' && released !== true && unproven === undefined;
+  return isKept && condition.state !== 'catching_up';
+}
+
+/**
+ * While both sites record a group in sync and its mirror has not failed, both have the same bytes.
+ * So they have where hosts are held, until they are released.
+ */
 export function checkInSync(observed: readonly Observed[]): void {
   for (const source of observed) {
     for (const { groupId, role, sync } of source.mirror.sessions.values()) {
-      if (role !== 'source' || sync?.condition.state !== 'in_sync') continue;
+      if (role !== 'source' || sync === undefined) continue;
+      const isHolding = holdsAll(sync);
+      if (sync.condition.state !== 'in_sync' && !isHolding) continue;
       const { present, mirror, plane } = source.site.engine.held(groupId) ?? {};
       const other = observed.find((one) => one !== source);
       const there = other?.site.engine.held(groupId);
-      if (present === undefined || mirror === undefined || mirror.failed !== undefined) continue;
-      if (plane?.instance !== mirror.plane || there?.plane?.instance !== there?.standby?.plane)
-        continue;
+      const isCarried =
+        mirror?.failed === undefined &&
+        plane?.instance === mirror?.plane &&
+        there?.plane?.instance === there?.standby?.plane;
+      if (present === undefined || (mirror === undefined && !isHolding)) continue;
+      if (!isCarried && !isHolding) continue;
       if (there?.standby === undefined || there.standby.request.mirrorId !== sync.mirrorId)
         continue;
       const wrong = difference(tagsOf(present), tagsOf(there.standby.content), () => false);

@@ -30,6 +30,7 @@ const questions: readonly (readonly [weight: number, words: string, ask: Ask])[]
   [9,  'protect',              protect],
   [6,  'sync',                 (app, { group }) => app.synchronizeGroup({ groupId: group.id })],
   [1.5,'pause',                onSession((app, { id }) => app.pauseSession({ sessionId: id, by: 'operator' }))],
+  [1,  'release',              onSession((app, { id }) => app.releaseHosts({ sessionId: id, by: 'operator' }))],
   [5,  'resume',               onSession((app, { id }) => app.resumeSession({ sessionId: id }))],
   [16, 'handover',             handOver],
   [2,  'abort',                abort],
@@ -106,7 +107,9 @@ async function protect(
   const retainedPoints = random.between(1, 3);
   const rpoSeconds = random.between(5, 15);
   const mode = random.pick(['sync', 'async'] as const);
-  const request = { groupId: group.id, peerId: peer.site.id, rpoSeconds, retainedPoints, mode };
+  const onLoss = mode === 'sync' ? random.pick(['continue', 'hold'] as const) : undefined;
+  const peerId = peer.site.id;
+  const request = { groupId: group.id, peerId, rpoSeconds, retainedPoints, mode, onLoss };
   return app.protectGroup(request);
 }
 
@@ -191,7 +194,9 @@ async function changeSession(
 ): Promise<unknown> {
   const retainedPoints = random.between(1, 4);
   const mode = random.pick(['sync', 'async', undefined] as const);
-  return session && app.changeSession({ sessionId: session.id, retainedPoints, mode });
+  const onLoss =
+    mode === 'sync' ? random.pick(['continue', 'hold', undefined] as const) : undefined;
+  return session && app.changeSession({ sessionId: session.id, retainedPoints, mode, onLoss });
 }
 
 async function resize(app: App, { group }: Question, { random }: OperatorWorld): Promise<unknown> {

@@ -14,7 +14,7 @@ import type { ModeSettings } from '../../src/app/session-mode.ts';
 import type { SessionView } from '../../src/app/views.ts';
 
 const MIB = 1024 * 1024;
-const ROUNDS_LIMIT = 500;
+const ROUNDS_LIMIT = 5000;
 
 interface Orders extends MemoryPair {
   readonly groupId: GroupId;
@@ -326,6 +326,91 @@ test('heartbeats that are missing fracture a session whose mirror is well, and t
   assert.equal((await sessionAt(paris, groupId)).sync?.mirrorId, before);
 });
 
+test('a session that holds keeps its hosts waiting, and nothing is missing at a failover', async (t) => {
+  const world = await orders(t, { mode: 'sync', onLoss: 'hold' });
+  const { paris, lyon, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  await becomes(lyon, groupId, 'in_sync');
+  paris.engine.write(groupId, volumeId, 0, 1);
+  part(world);
+
+  assert.throws(() => paris.engine.write(groupId, volumeId, 0, 2), /waits/);
+  await becomes(paris, groupId, 'fractured');
+  assert.throws(() => paris.engine.write(groupId, volumeId, 1, 2), /waits/);
+  await failOver(lyon, groupId);
+
+  assert.deepEqual([readTag(lyon, world, 0), readTag(lyon, world, 1)], [1, 0]);
+});
+
+test('hosts that are held go on with the link, by the same mirror', async (t) => {
+  const world = await orders(t, { mode: 'sync', onLoss: 'hold' });
+  const { paris, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  const before = (await sessionAt(paris, groupId)).sync?.mirrorId;
+  part(world);
+  assert.throws(() => paris.engine.write(groupId, volumeId, 0, 2), /waits/);
+  await becomes(paris, groupId, 'fractured');
+
+  meetAgain(world);
+  await becomes(paris, groupId, 'in_sync');
+  paris.engine.write(groupId, volumeId, 0, 3);
+
+  assert.equal((await sessionAt(paris, groupId)).sync?.mirrorId, before);
+});
+
+test('hosts that are released go on alone, once the session is fractured, and are held again later', async (t) => {
+  const world = await orders(t, { mode: 'sync', onLoss: 'hold' });
+  const { paris, lyon, groupId, volumeId } = world;
+  await becomes(paris, groupId, 'in_sync');
+  part(world);
+  assert.throws(() => paris.engine.write(groupId, volumeId, 0, 2), /waits/);
+  const { id: sessionId } = await sessionAt(paris, groupId);
+
+  await paris.app.releaseHosts({ sessionId, by: 'admin' });
+  const { sync } = await sessionAt(paris, groupId);
+  assert.match(sync?.condition.why ?? '', /not heard|released/);
+  assert.equal(sync?.condition.state, 'fractured');
+  await until('hosts are served again', async () => served(paris, groupId) === 1);
+  paris.engine.write(groupId, volumeId, 0, 5);
+  meetAgain(world);
+  await becomes(paris, groupId, 'in_sync');
+  await becomes(lyon, groupId, 'in_sync');
+
+  part(world);
+  assert.throws(() => paris.engine.write(groupId, volumeId, 1, 6), /waits/);
+  await failOver(lyon, groupId);
+  assert.equal(readTag(lyon, world, 0), 5);
+});
+
+test('a source that holds and whose data plane died lets no host in before it is in sync', async (t) => {
+  const world = await orders(t, { mode: 'sync', onLoss: 'hold' });
+  const { paris, groupId } = world;
+  const { host } = await paris.app.createHost({ name: 'app1' });
+  await paris.app.mapHost({ groupId, hostId: host.id });
+  await becomes(paris, groupId, 'in_sync');
+  const serve = paris.engine.serve.bind(paris.engine);
+  const seen: [hosts: readonly string[], unproven: boolean][] = [];
+  paris.engine.serve = async (id, access) => {
+    const { sync } = await sessionAt(paris, groupId);
+    seen.push([access.hosts, sync?.unproven !== undefined]);
+    return serve(id, access);
+  };
+
+  paris.engine.crashDataPlane(groupId);
+  await until('hosts are let in again', async () => seen.some(([hosts]) => hosts.length === 1));
+
+  assert.deepEqual(
+    seen.filter(([hosts, unproven]) => unproven !== (hosts.length === 0)),
+    [],
+  );
+  assert.ok(seen.some(([hosts]) => hosts.length === 0));
+  await becomes(paris, groupId, 'in_sync');
+});
+
+function served({ engine }: MemorySite, groupId: GroupId): number {
+  return engine.held(groupId)?.plane?.served?.volumeIds.size ?? 0;
+}
+
 test('what a synchronous session cannot be is refused in words', async (t) => {
   const { paris, groupId } = await orders(t, {});
   const { id: sessionId } = await sessionAt(paris, groupId);
@@ -337,6 +422,10 @@ test('what a synchronous session cannot be is refused in words', async (t) => {
   await assert.rejects(change({ mode: 'sync', stallSeconds: 11 }), refused('invalid'));
   await assert.rejects(change({ mode: 'sync', stallSeconds: 1.5 }), refused('invalid'));
   await assert.rejects(change({ stallSeconds: 5 }), refused('invalid'));
-  await assert.rejects(change({ mode: 'sync', onLoss: 'hold' }), refused('unsupported'));
+  await assert.rejects(change({ onLoss: 'hold' }), refused('invalid'));
+  await assert.rejects(
+    Promise.resolve().then(() => paris.app.releaseHosts({ sessionId, by: 'admin' })),
+    refused('wrong_state'),
+  );
   assert.equal((await sessionAt(paris, groupId)).sync, undefined);
 });

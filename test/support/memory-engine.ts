@@ -61,6 +61,7 @@ import {
   newStandby,
   requireLevel,
   compareEnds,
+  holds,
   standbyExport,
   standbyPoint,
   standbyReceiver,
@@ -398,7 +399,10 @@ export class MemoryEngine implements Engine {
 
   async stopMirror(groupId: GroupId): Promise<void> {
     const group = this.#groups.get(groupId);
-    if (group !== undefined) group.mirror = undefined;
+    if (group?.mirror === undefined) return;
+    if (holds(group.mirror) && group.plane?.instance === group.mirror.plane)
+      group.plane = undefined;
+    group.mirror = undefined;
   }
 
   async promote(
@@ -659,10 +663,11 @@ export class MemoryEngine implements Engine {
     this.#needRoom();
     const bytes = typeof fill === 'number' ? new Uint8Array(BLOCK_BYTES).fill(fill) : fill;
     this.onHostWrite?.(groupId, volumeId, block, bytes);
-    group.present?.set(volumeId, withBlock(volume, block, bytes));
     const { mirror } = group;
-    if (mirror?.plane !== group.plane.instance) return;
-    carry(mirror, this.#options.network, volumeId, block, bytes);
+    // First there: a host that is held was answered nowhere.
+    if (mirror?.plane === group.plane.instance)
+      carry(mirror, this.#options.network, volumeId, block, bytes);
+    group.present?.set(volumeId, withBlock(volume, block, bytes));
   }
 
   /** @throws Error when the volume is not open to hosts */

@@ -1,5 +1,6 @@
 /** Mirrors and standbys of a memory engine: each host write goes to both ends, or fails the mirror. */
 import type { GroupId, MirrorId, PointId, VolumeId } from '../../src/domain/ids.ts';
+import { HOLD_SECONDS } from '../../src/domain/mirror-sight.ts';
 import { Failure, refuse } from '../../src/domain/refusal.ts';
 import type { VolumeSpec } from '../../src/ports/engine.ts';
 import type {
@@ -113,8 +114,14 @@ export function carry(
     const before = mirror.doneBytes.get(volumeId) ?? 0;
     mirror.doneBytes.set(volumeId, before + BLOCK_BYTES);
   } catch (error) {
+    if (holds(mirror)) throw new Error('the host waits for the other site', { cause: error });
     mirror.failed = error instanceof Error ? error.message : String(error);
   }
+}
+
+/** Whether its hosts wait for the other site as long as it takes. */
+export function holds({ request }: MemoryMirror): boolean {
+  return request.reconnectSeconds >= HOLD_SECONDS;
 }
 
 export function viewMirror({ mirror, plane }: MemoryGroup): MirrorInspection | undefined {

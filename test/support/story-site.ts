@@ -231,6 +231,12 @@ export class StorySite {
     return this.start({ method: 'POST', path, body: { confirmation } });
   }
 
+  /** Hosts that are held go on alone. */
+  release(group: string): Promise<SessionAnswer> {
+    const path = `/groups/${group}/session/release`;
+    return this.ask({ method: 'POST', path, timeoutMs: JOB_LIMIT_MS });
+  }
+
   async forks(group: string): Promise<readonly ForkAnswer[]> {
     return (await this.get<Page<ForkAnswer>>(`/forks?group=${group}`)).items;
   }

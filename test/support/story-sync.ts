@@ -28,9 +28,9 @@ export function isWell(site: StorySite): Promise<SessionAnswer> {
 }
 
 /** A group in sync, both sites knowing it, under a writer. */
-export async function inSync(sites: TwoSites): Promise<NumberedWriter> {
+export async function inSync(sites: TwoSites, settings: object = {}): Promise<NumberedWriter> {
   const writer = await sites.startWriter({ volumes: volumesOf('orders') });
-  await sites.paris.changeSession('orders', { mode: 'sync' });
+  await sites.paris.changeSession('orders', { mode: 'sync', ...settings });
   await becomes(sites.paris, 'in_sync');
   await becomes(sites.lyon, 'in_sync');
   await moreWrites(writer, 300);

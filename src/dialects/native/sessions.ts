@@ -50,7 +50,7 @@ export const Session = Type.Object({
       since: Instant,
       why: Type.String(),
       stallSeconds: Type.Integer({ description: 'Hosts wait no longer for the other site.' }),
-      onLoss: Type.Enum(['continue']),
+      onLoss: Type.Enum(['continue', 'hold']),
       completeUpTo: Type.Optional(
         Type.String({
           format: 'date-time',
@@ -159,14 +159,14 @@ export function saySessionRow(session: ReplicationSession) {
   });
 }
 
-function saySync({ condition, stallSeconds, completeUpTo }: Synchrony) {
+function saySync({ condition, stallSeconds, onLoss = 'continue', completeUpTo }: Synchrony) {
   const { state, since, why } = condition;
   return known({
     condition: state,
     since: iso(since),
     why,
     stallSeconds,
-    onLoss: 'continue' as const,
+    onLoss,
     completeUpTo: isoOr(completeUpTo),
   });
 }
@@ -206,7 +206,11 @@ const settings = {
     Type.Integer({ description: 'Of a synchronous session: 1 to 10, unless told 3.' }),
   ),
   onLoss: Type.Optional(
-    Type.Enum(['continue', 'hold'], { description: '`continue`: hosts go on alone after that.' }),
+    Type.Enum(['continue', 'hold'], {
+      description:
+        '`continue`: hosts go on alone after that. `hold`: they wait until both sites are in step ' +
+        'again, or until they are released.',
+    }),
   ),
   acceptUnboundedStall: Type.Optional(
     Type.Boolean({
@@ -424,6 +428,11 @@ function sessionsOf({ noun, groupId }: Owner): FastifyPluginAsyncTypebox<Dialect
 
     command('pause', 'Stop cycles at both sites until resumed', (_group, sessionId, by) =>
       app.pauseSession({ sessionId, by }),
+    );
+    command(
+      'release',
+      'Let the hosts of a session that holds them go on alone',
+      (_group, sessionId, by) => app.releaseHosts({ sessionId, by }),
     );
     command('resume', 'Go on with cycles at both sites', (_group, sessionId) =>
       app.resumeSession({ sessionId }),

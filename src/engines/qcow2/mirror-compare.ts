@@ -7,8 +7,6 @@
  *
  * A write that was on its way is at both ends at the next look. What never becomes equal differs.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as passes } from 'node:timers/promises';
 import { Failure } from '../../domain/refusal.ts';
 import { LinkFailure } from '../../ports/engine.ts';
@@ -18,7 +16,6 @@ import { unitsOf } from '../nbd/allocation.ts';
 import { connectNbd } from '../nbd/connection.ts';
 import type { NbdConnection } from '../nbd/connection.ts';
 import { NbdConnectionLost, NbdError, NbdRefused } from '../nbd/errors.ts';
-import type { NbdTls } from '../nbd/target.ts';
 import { addNode } from '../qmp/commands.ts';
 import { fields } from '../qmp/fields.ts';
 import { look } from './import-look.ts';
@@ -27,7 +24,7 @@ import { inspectMirror } from './mirror-look.ts';
 import { layerOptions } from './nodes.ts';
 import { layerFile, presentVolumes } from './record.ts';
 import type { GroupRecord, VolumeRecord } from './record.ts';
-import { linkTls } from './target-probe.ts';
+import { linkTls, siteTls } from './target-probe.ts';
 
 const RANGE_BYTES = 1024 * 1024;
 const BLOCK_BYTES = 4096;
@@ -96,17 +93,14 @@ async function openEnds(
   { volumeId, name }: VolumeRecord,
   { mirrorId, peerId }: CompareMirror,
 ): Promise<Ends> {
-  const { address, tls } = group.site.options;
+  const { address } = group.site.options;
   const port = await group.serverPort.current();
   const standby = mirror?.target.exports.find((one) => one.volumeId === volumeId);
   if (mirror?.mirrorId !== mirrorId || standby === undefined || port === undefined) {
     throw new Failure(`group ${group.id}: mirror ${mirrorId} has ended`);
   }
   const { target } = mirror;
-  const [own, link] = [
-    await readTls(tls.siteDirectory, tls.tlsName),
-    await linkTls(group, { peerId, target }),
-  ];
+  const [own, link] = [await siteTls(group), await linkTls(group, { peerId, target })];
   const stallTimeoutMs = STALL_LIMIT_MS;
   const at = { address: { host: address, port }, exportName: name, tls: own, stallTimeoutMs };
   const from = { host: target.host, port: target.port };
@@ -121,15 +115,6 @@ async function openEnds(
   } catch (cause) {
     throw asFailure(cause);
   }
-}
-
-async function readTls(directory: string, serverName: string): Promise<NbdTls> {
-  const [trusted = '', certificate = '', privateKey = ''] = await Promise.all(
-    ['ca-cert.pem', 'client-cert.pem', 'client-key.pem'].map((file) =>
-      readFile(join(directory, file), 'utf8'),
-    ),
-  );
-  return { serverName, trusted, certificate, privateKey };
 }
 
 /** Whole ranges of which a layer after the point has something. */

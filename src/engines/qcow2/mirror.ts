@@ -8,6 +8,7 @@
  * Its jobs live and die with the daemon. One that failed is never resumed: QEMU would count blocks
  * as copied that the other daemon may have lost.
  */
+import { HOLD_SECONDS } from '../../domain/mirror-sight.ts';
 import { Failure } from '../../domain/refusal.ts';
 import type { MirrorId } from '../../domain/ids.ts';
 import { LinkFailure } from '../../ports/engine.ts';
@@ -27,6 +28,7 @@ import {
   MIRROR_JOB,
   MIRROR_TLS,
   deleteMirrorNodes,
+  dropHolding,
   dropMirror,
   endMirror,
   mirrorJobs,
@@ -56,7 +58,8 @@ export async function startMirror(group: Group, request: StartMirror): Promise<v
       if (known?.mirrorId !== mirrorId) {
         checkBase(group, entered.record, request);
         const record = await dropMirror(group, entered.record, entered.daemon);
-        await group.save({ ...record, mirror: { mirrorId, target, instance } });
+        const holds = request.reconnectSeconds >= HOLD_SECONDS;
+        await group.save({ ...record, mirror: { mirrorId, target, instance, holds } });
       }
       await startJobs(group, entered, request);
     } catch (cause) {
@@ -201,6 +204,9 @@ async function endLevel(qmp: QmpClient, record: GroupRecord): Promise<string | u
 
 export async function stopMirror(group: Group): Promise<void> {
   await group.locked(async () => {
+    const known = await group.record();
+    // One that holds its hosts may answer nothing.
+    if (known.mirror?.holds === true) return void (await dropHolding(group, known, known.mirror));
     const { record, daemon } = await enter(group);
     await dropMirror(group, record, daemon);
   });

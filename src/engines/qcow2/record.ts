@@ -160,6 +160,8 @@ export interface Mirror {
   readonly target: ReceivingTarget;
   /** Of the daemon that carries it. */
   readonly instance: string;
+  /** Its hosts wait for it as long as it takes. */
+  readonly holds?: boolean;
 }
 
 export interface Sending {

@@ -1,13 +1,16 @@
 import type { HostAccess, ServedGroup } from '../../ports/engine.ts';
 import { Failure } from '../../domain/refusal.ts';
 import { closeExports, reopenNodes } from '../qmp/commands.ts';
+import { QmpTimeout } from '../qmp/errors.ts';
 import { queryExports } from '../qmp/queries.ts';
+import { DaemonHung } from './daemon.ts';
 import { enter, enterRunning } from './enter.ts';
 import { HOST_EXPORT, closeExportsOf, hostExports, openExports } from './exports.ts';
 import type { VolumeExport } from './exports.ts';
 import type { Group } from './group.ts';
 import type { ImportingVolume } from './import-record.ts';
 import type { QmpClient } from '../qmp/client.ts';
+import { endHolding } from './mirror-hold.ts';
 import { layerNode, reopenOptions } from './nodes.ts';
 import { readGraph } from './graph.ts';
 import { admittedNow, closeServer, openServer } from './nbd-server.ts';
@@ -51,8 +54,16 @@ function writtenImports({ importing }: GroupRecord): readonly ImportingVolume[] 
 
 export function fence(group: Group): Promise<void> {
   return group.locked(async () => {
-    const { record, daemon } = await enter(group);
-    if (daemon) await fenceDaemon(group, daemon.qmp, record);
+    const known = await group.record();
+    try {
+      const { record, daemon } = await enter(group);
+      if (daemon) await fenceDaemon(group, daemon.qmp, record);
+    } catch (cause) {
+      // It waits for the other site with a host's write: that is never answered.
+      const isHung = cause instanceof QmpTimeout || cause instanceof DaemonHung;
+      if (!isHung || known.mirror?.holds !== true) throw cause;
+      await endHolding(group, known);
+    }
   });
 }
 

@@ -32,16 +32,25 @@ export async function reachTarget(
   }
 }
 
+/** How this process proves itself to a daemon of its own site. */
+export function siteTls(group: Group): Promise<NbdTls> {
+  const { siteDirectory, tlsName } = group.site.options.tls;
+  return readTls(siteDirectory, tlsName);
+}
+
 /** How this process proves itself to the target's daemon, as the site. */
-export async function linkTls(
+export function linkTls(
   group: Group,
   { peerId, target }: Pick<SendPoint, 'peerId' | 'target'>,
 ): Promise<NbdTls> {
-  const directory = group.site.options.tls.peerDirectory(peerId);
+  return readTls(group.site.options.tls.peerDirectory(peerId), target.tlsName);
+}
+
+async function readTls(directory: string, serverName: string): Promise<NbdTls> {
   const [trusted = '', certificate = '', privateKey = ''] = await Promise.all(
     ['ca-cert.pem', 'client-cert.pem', 'client-key.pem'].map((file) =>
       readFile(join(directory, file), 'utf8'),
     ),
   );
-  return { serverName: target.tlsName, trusted, certificate, privateKey };
+  return { serverName, trusted, certificate, privateKey };
 }
