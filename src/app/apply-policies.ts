@@ -12,7 +12,7 @@ type Deps = Pick<AppPorts, 'store' | 'clock' | 'here'>;
 /** After a try that did not work the next one waits for so long. */
 const RETRY_MS = 5000;
 
-/** Begins to replicate each group that has a policy and, since now, a volume. */
+/** Begins to replicate each group that has a policy and, since now, a volume of its own. */
 export async function applyPolicies({ store, clock, here }: Deps): Promise<void> {
   const now = clock.now();
   const due = await store.read(async (tx) => {
@@ -33,12 +33,12 @@ export async function applyPolicies({ store, clock, here }: Deps): Promise<void>
 
 async function dueRule(
   tx: Transaction,
-  { id: groupId, policyId, ownership, operation, volumeIds }: Group,
+  { id: groupId, policyId, ownership, operation, importing, volumeIds }: Group,
   here: SiteId,
   now: Instant,
 ): Promise<ReplicationRule | undefined> {
   const mayBegin = policyId !== undefined && operation === undefined && volumeIds.length > 0;
-  if (!mayBegin || ownership.holder !== here) return undefined;
+  if (!mayBegin || importing !== undefined || ownership.holder !== here) return undefined;
   if ((await sessionOf(tx, groupId)) !== undefined) return undefined;
   const last = (await tx.sagas.where({ groupId, kind: protect.kind })).at(-1);
   if (last?.state === 'undone' && now - (last.endedAt ?? now) < RETRY_MS) return undefined;

@@ -14,7 +14,8 @@ export interface AssignPolicy {
 }
 
 /**
- * Protects a group as the policy says. A group without volumes is protected as soon as it has one;
+ * Protects a group as the policy says. A group without volumes is protected as soon as it has one, one
+ * that is imported as soon as it is cut over;
  * a session to the policy's peer that the group has already comes under the policy. A repeat
  * changes nothing.
  *
@@ -47,7 +48,7 @@ export function assignPolicy(
       }
       return undefined;
     }
-    if (group.volumeIds.length === 0) return undefined;
+    if (group.volumeIds.length === 0 || group.importing !== undefined) return undefined;
     return beginProtection(
       tx,
       { clock, here },

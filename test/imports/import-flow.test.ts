@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { CreateImport } from '../../src/app/create-import.ts';
 import type { ImportView } from '../../src/app/import-views.ts';
+import { applyPolicies } from '../../src/app/apply-policies.ts';
 import { keepImports } from '../../src/app/keep-imports.ts';
 import { CONCURRENT_IMPORTS } from '../../src/domain/import-session.ts';
 import type { ImportState } from '../../src/domain/import-session.ts';
@@ -187,6 +188,25 @@ test('a cancel is not given up for a data plane that did not answer once', async
   await w.paris.ended((await w.paris.app.cancelImport({ importId, force: false })).jobId);
 
   assert.equal(await stateOf(w.paris, importId), 'cancelled');
+});
+
+test('a policy assigned during an import takes effect when it is complete, and holds nobody up before', async (t) => {
+  const w = await world(t);
+  const { app, ports } = w.paris;
+  const importId = await begin(w);
+  await watch(w);
+  const rule = await app.createRule({ name: 'minutes', peerId: w.lyon.id, rpoSeconds: 300 });
+  const policy = await app.createPolicy({ name: 'gold', ruleId: rule.id });
+  const { groupId } = await app.showImport(importId);
+
+  assert.equal(await app.assignPolicy({ groupId, policyId: policy.id }), undefined);
+  await applyPolicies(ports);
+  assert.deepEqual(await app.listSessions(), []);
+  await w.paris.ended((await app.cutOverImport({ importId })).jobId);
+  await applyPolicies(ports);
+
+  const [session] = await app.listSessions();
+  assert.deepEqual([session?.groupId, session?.rpoSeconds], [groupId, 300]);
 });
 
 test('only so many imports copy at once; the others are queued and follow', async (t) => {
