@@ -1,10 +1,15 @@
 import type { QmpClient } from '../qmp/client.ts';
-import { abortJob } from '../qmp/commands.ts';
+import { abortJob, concludeJob, tolerating } from '../qmp/commands.ts';
+import { QmpTimeout } from '../qmp/errors.ts';
 import { queryBlockJobs, queryJobs } from '../qmp/queries.ts';
+import type { Job } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
 import { IMPORT_JOB } from './import-nodes.ts';
 import type { Importing } from './import-record.ts';
 import { cutLink } from './send-end.ts';
+
+/** A copy that is in step ends within milliseconds; one that does not is ended at once. */
+const QUIET_LIMIT_MS = 5000;
 
 /**
  * Ends the copies' jobs. Of a source that is in trouble the connection is cut first: ending a job
@@ -18,7 +23,25 @@ export async function endImportJobs(
   const isOurs = ({ id }: { readonly id: string }): boolean => id.startsWith(IMPORT_JOB);
   const inTrouble = (await queryBlockJobs(qmp)).some((job) => isOurs(job) && job.ioStatus !== 'ok');
   if (inTrouble) await cutSource(group, importing);
-  for (const job of (await queryJobs(qmp)).filter(isOurs)) await abortJob(qmp, job);
+  for (const job of (await queryJobs(qmp)).filter(isOurs)) {
+    if (!inTrouble && job.status === 'ready') await endQuietly(qmp, job);
+    await abortJob(qmp, job);
+  }
+}
+
+/**
+ * Ends a copy that is in step once no write of a host is on its way in it. Ended at once it left
+ * such a write to memory that was gone, and the daemon died (seen with QEMU 10.0.2).
+ */
+async function endQuietly(qmp: QmpClient, { id }: Job): Promise<void> {
+  try {
+    await tolerating(/not found|cannot accept command/, () =>
+      qmp.execute('block-job-cancel', { device: id }),
+    );
+    await concludeJob(qmp, id, QUIET_LIMIT_MS);
+  } catch (cause) {
+    if (!(cause instanceof QmpTimeout)) throw cause;
+  }
 }
 
 /** The daemon waits for its requests to a source that does not answer; so would whoever asks it. */
