@@ -144,7 +144,9 @@ export function withFact(
   const isParted = fact === 'broken' || fact === 'ended';
   const wasInSync = sync.condition.state !== 'catching_up';
   const unproven = sync.unproven ?? (isParted && wasInSync ? newestSequence : undefined);
-  const released = fact === 'ended' ? true : fact === 'levelled' ? undefined : sync.released;
+  // One with other terms does not hold, however level it is.
+  const holdsAgain = fact === 'levelled' && sync.isStale !== true;
+  const released = fact === 'ended' ? true : holdsAgain ? undefined : sync.released;
   const after = { ...sync, condition, lostAfter, unproven, released };
   const isSame =
     condition === sync.condition &&

@@ -78,7 +78,8 @@ export function checkInSync(observed: readonly Observed[]): void {
         mirror?.failed === undefined &&
         plane?.instance === mirror?.plane &&
         there?.plane?.instance === there?.standby?.plane;
-      if (present === undefined || (mirror === undefined && !isHolding)) continue;
+      // A present that went back to a point has no mirror any more, and is not served before that is said.
+      if (present === undefined || mirror === undefined) continue;
       if (!isCarried && !isHolding) continue;
       if (there?.standby === undefined || there.standby.request.mirrorId !== sync.mirrorId)
         continue;
