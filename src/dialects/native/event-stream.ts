@@ -17,7 +17,7 @@ import { sayJob } from './jobs.ts';
 import { sayLink, sayPeerRow } from './peers.ts';
 import { sayPoint } from './points.ts';
 import { iso } from './schemas.ts';
-import { saySessionRow } from './sessions.ts';
+import { saySessionRow } from './session-view.ts';
 import { sayVolumeRow } from './volumes.ts';
 
 const BATCH = 100;

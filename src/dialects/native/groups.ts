@@ -21,7 +21,7 @@ import {
   object,
   page,
 } from './schemas.ts';
-import { Session, saySession } from './sessions.ts';
+import { Session, saySession } from './session-view.ts';
 import { VolumeFacts, sayVolumeRow } from './volumes.ts';
 
 const row = {

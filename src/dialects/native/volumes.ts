@@ -22,7 +22,7 @@ import {
   object,
   page,
 } from './schemas.ts';
-import { Session, saySession } from './sessions.ts';
+import { Session, saySession } from './session-view.ts';
 
 const row = {
   id: Uuid,
