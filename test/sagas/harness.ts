@@ -14,7 +14,7 @@ import type { Part } from '../../src/sagas/saga.ts';
 import { memoryPair } from '../support/memory-site.ts';
 import type { PeerMessage } from '../support/memory-peer.ts';
 import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
-import type { SagaCase } from './cases.ts';
+import type { SagaCase } from './saga-case.ts';
 import { Fates } from './fate.ts';
 import type { Fate, Trouble } from './fate.ts';
 import { pictureOf } from './picture.ts';

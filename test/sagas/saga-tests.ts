@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { cases } from './cases.ts';
-import type { SagaCase } from './cases.ts';
+import type { SagaCase } from './saga-case.ts';
 import { troubles, undoTroubles } from './fate.ts';
 import type { Fate } from './fate.ts';
 import { mustEnd, partsOf, run } from './harness.ts';

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -125,3 +126,19 @@ export const noBridges: Bridges = {
   accept: () => Promise.resolve(),
   detachAll: () => Promise.resolve([]),
 };
+
+/** What it printed; it ended well and complained of nothing. */
+export function worked({ code, out, err }: CliResult): string {
+  assert.deepEqual({ code, err }, { code: 0, err: '' });
+  return out;
+}
+
+/** Group `orders` with volume `data`, replicated to Lyon. */
+export async function withOrders(t: TestContext): Promise<CliWorld> {
+  const world = await cliWorld(t);
+  worked(await world.paris$('group create orders'));
+  worked(await world.paris$('volume create data --size 1G --group orders'));
+  worked(await world.paris$('group protect orders --to lyon --rpo 30s'));
+  worked(await world.paris$('group sync orders'));
+  return world;
+}
