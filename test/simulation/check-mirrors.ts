@@ -1,5 +1,6 @@
 /** That a synchronous session's destination has what it says it has (design, section 4). */
-import type { GroupId, Instant, MirrorId, PointId } from '../../src/domain/ids.ts';
+import type { GroupId, MirrorId, PointId } from '../../src/domain/ids.ts';
+import type { FilledStandby } from '../../src/domain/failover-basis.ts';
 import type { Synchrony } from '../../src/domain/synchrony.ts';
 import type { Failover } from '../../src/sagas/failover.ts';
 import type { GroupContent } from '../support/volume-content.ts';
@@ -25,7 +26,7 @@ export function fillingStandby(
   const filled = standby && filledBy(observed, groupId, standby.mirrorId);
   if (standby === undefined || filled === undefined) return undefined;
   const tags = tagsOf(filled);
-  requireAll(truth, groupId, tags, standby.completeUpTo, `a failover at ${site.name}`);
+  requireAll(truth, groupId, tags, standby, `a failover at ${site.name}`);
   return { pointId, tags };
 }
 
@@ -47,11 +48,12 @@ export function checkStandbys(truth: Truth, observed: Observed): void {
     if (role !== 'destination' || sync?.completeUpTo === undefined) continue;
     if (mirror.groups.get(groupId)?.ownership.holder === site.id) continue;
     const at = `${site.name}, which says it is complete`;
-    const filled = filledBy(observed, groupId, sync.mirrorId);
-    if (filled === undefined) {
-      throw new Violation(`group ${groupId} at ${at}, has no standby of ${sync.mirrorId}`);
+    const { mirrorId, completeUpTo } = sync;
+    const filled = filledBy(observed, groupId, mirrorId);
+    if (mirrorId === undefined || filled === undefined) {
+      throw new Violation(`group ${groupId} at ${at}, has no standby of ${mirrorId}`);
     }
-    requireAll(truth, groupId, tagsOf(filled), sync.completeUpTo, at);
+    requireAll(truth, groupId, tagsOf(filled), { mirrorId, completeUpTo }, at);
   }
 }
 
@@ -91,10 +93,18 @@ export function checkInSync(observed: readonly Observed[]): void {
 }
 
 /** Writes are numbered, and a mirror carries them in order: what is there is no older. */
-function requireAll(truth: Truth, groupId: GroupId, tags: Tags, upTo: Instant, who: string): void {
-  const promised = truth.lookAt(groupId, upTo);
+function requireAll(
+  truth: Truth,
+  groupId: GroupId,
+  tags: Tags,
+  { mirrorId, completeUpTo }: Pick<FilledStandby, 'mirrorId' | 'completeUpTo'>,
+  who: string,
+): void {
+  const promised = truth.lookAt(mirrorId, completeUpTo);
   if (promised === undefined) {
-    throw new Violation(`nobody looked at group ${groupId} at ${upTo}, of which ${who} speaks`);
+    throw new Violation(
+      `nobody looked at ${mirrorId} of group ${groupId} at ${completeUpTo}, of which ${who} speaks`,
+    );
   }
   for (const [volumeId, blocks] of promised) {
     for (const [block, write] of blocks) {

@@ -1,5 +1,5 @@
 /** The ports of one control process: whatever it waits for, it may be gone before that comes. */
-import type { GroupId, PointId, VolumeId } from '../../src/domain/ids.ts';
+import type { GroupId, MirrorId, PointId, VolumeId } from '../../src/domain/ids.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { Engine } from '../../src/ports/engine.ts';
 import type { Store } from '../../src/ports/store.ts';
@@ -33,8 +33,8 @@ export function storeOf(store: Store, { life, scheduler, random }: ProcessOption
 export interface EngineWatch {
   readonly onCall: (name: string) => void;
   readonly onSeal: (groupId: GroupId, pointId: PointId) => void;
-  /** A look at the group's mirror begins. */
-  readonly onLook: (groupId: GroupId) => void;
+  /** A look at the group's mirror begins; what it returns is told which mirror was seen. */
+  readonly onLook: (groupId: GroupId) => (seen: MirrorId) => void;
   /** A standby has become this point. */
   readonly onKeep: (groupId: GroupId, pointId: PointId) => void;
   readonly onMove: (volumeId: VolumeId, from: GroupId, to: GroupId) => void;
@@ -127,9 +127,11 @@ export function engineOf(
       }),
     startMirror: (request) =>
       locked(request.groupId, 'startMirror', () => engine.startMirror(request)),
-    inspectMirror: (id) => {
-      watch.onLook(id);
-      return carryOut('inspectMirror', () => engine.inspectMirror(id));
+    inspectMirror: async (id) => {
+      const onSeen = watch.onLook(id);
+      const seen = await carryOut('inspectMirror', () => engine.inspectMirror(id));
+      if (seen !== undefined) onSeen(seen.mirrorId);
+      return seen;
     },
     compareMirror: async (request, { onProgress, signal }) => {
       await some();

@@ -3,7 +3,7 @@
  * writes: it begins where the line before it was given away, or at the point that a forced claim
  * stands on, and holds every acknowledged write since.
  */
-import type { GroupId, Instant, PointId, VolumeId } from '../../src/domain/ids.ts';
+import type { GroupId, Instant, MirrorId, PointId, VolumeId } from '../../src/domain/ids.ts';
 import type { SiteId } from '../../src/domain/ids.ts';
 import { BLOCK_BYTES } from '../support/volume-content.ts';
 import type { GroupContent } from '../support/volume-content.ts';
@@ -35,8 +35,11 @@ export class Truth {
   readonly wentBackTo = new Map<GroupId, PointId>();
   /** Copies that an operator asked to delete. */
   readonly discarded = new Set<GroupId>();
-  /** What lines had when a look at their mirror began, by the site's clock. */
-  readonly #looks = new Map<GroupId, Map<Instant, Tags>>();
+  /**
+   * What a line had when a look at its mirror began, by the clock of the site that looked: by
+   * another's clock the same instant is another moment, of another line.
+   */
+  readonly #looks = new Map<MirrorId, Map<Instant, Tags>>();
   #writes = 0;
 
   line(groupId: GroupId, epoch: number): Line | undefined {
@@ -54,15 +57,15 @@ export class Truth {
   }
 
   /** Whoever is told later that all until this instant is at the other site has this in mind. */
-  look({ groupId, content }: Line, at: Instant): void {
-    const looks = this.#looks.get(groupId) ?? new Map<Instant, Tags>();
+  look(mirrorId: MirrorId, at: Instant, content: Tags): void {
+    const looks = this.#looks.get(mirrorId) ?? new Map<Instant, Tags>();
     // A clock that was set back may show an instant twice: then the earlier one is what is promised.
-    if (!looks.has(at)) looks.set(at, copyOf(content));
-    this.#looks.set(groupId, looks);
+    if (!looks.has(at)) looks.set(at, content);
+    this.#looks.set(mirrorId, looks);
   }
 
-  lookAt(groupId: GroupId, at: Instant): Tags | undefined {
-    return this.#looks.get(groupId)?.get(at);
+  lookAt(mirrorId: MirrorId, at: Instant): Tags | undefined {
+    return this.#looks.get(mirrorId)?.get(at);
   }
 
   /** A standby has become a point. A line that was to begin with it begins. */

@@ -14,7 +14,7 @@ import { Random } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 import { SimulatedSite } from './site.ts';
 import { Story, Violation } from './story.ts';
-import { tagsOf, Truth } from './truth.ts';
+import { copyOf, tagsOf, Truth } from './truth.ts';
 import type { Line } from './truth.ts';
 
 const MIB = 1024 * 1024;
@@ -156,8 +156,9 @@ export class World {
         if (point) truth.kept(groupId, pointId, tagsOf(point.content));
       },
       onLook: (groupId) => {
-        const line = this.#lineAt(site.id, groupId);
-        if (line) truth.look(line, site.now());
+        const at = site.now();
+        const content = copyOf(this.#lineAt(site.id, groupId)?.content ?? new Map());
+        return (mirrorId) => truth.look(mirrorId, at, content);
       },
       onMove: (volumeId, from, to) =>
         truth.move(volumeId, this.#lineAt(site.id, from), this.#lineAt(site.id, to)),
