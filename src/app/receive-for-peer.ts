@@ -113,12 +113,12 @@ function refuseWhilePaused(session: ReplicationSession): void {
 /**
  * Makes what was received a point: first the bytes, then the row.
  *
- * @throws Refusal `stale_epoch`, `point_missing`, `operation_running` while a failover of this
- *   site's stands on a point that it chose before
+ * @throws Refusal `stale_epoch`, `operation_running` while a failover of this site's stands on a
+ *   point that it chose before; `point_missing` of `Engine.completePoint`
  */
 export async function completePoint(
   { store, engine, clock }: Pick<AppPorts, 'store' | 'engine' | 'clock'>,
-  { groupId, epoch, pointId, sequence, sealedAt, volumes, surpasses }: CompleteRequest,
+  { groupId, epoch, pointId, sequence, sealedAt, volumes, place, surpasses }: CompleteRequest,
 ): Promise<CompleteAnswer> {
   const known = await store.read(async (tx) => {
     const group = await tx.groups.need(groupId);
@@ -128,7 +128,7 @@ export async function completePoint(
   });
   if (known?.commonAt !== undefined) return { completedAt: known.commonAt };
 
-  await engine.completePoint(groupId, pointId);
+  await engine.completePoint(groupId, pointId, place);
 
   return store.transaction(async (tx) => {
     // Since the look above this site may have taken the group, and set aside what came after.

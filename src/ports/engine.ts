@@ -125,7 +125,7 @@ export interface Engine extends CopyEngine, ComparisonEngine, Mirroring {
   /**
    * Opens a place for a point of the peer's, on top of `basePointId`, to the peer only. A repeat
    * with the same point returns the same place, with the same instance while its data plane
-   * lives. A place for another point is given up first. Of a point that is complete it is the
+   * lives. Any other place is given up first. Of a point that is complete it is the
    * place that was: closed, but a source that has sent it all knows it by its instance.
    *
    * @throws Refusal `point_missing` — the base is not here
@@ -137,9 +137,12 @@ export interface Engine extends CopyEngine, ComparisonEngine, Mirroring {
    * Closes the place, flushes it and makes it a point: durable, immutable, complete for every
    * volume. A repeat after that returns at once.
    *
-   * @throws Refusal `point_missing` — nothing was received under this id, or its data plane died
+   * @param place the instance of the place that was filled: a word about one that is gone says
+   *   nothing of the place that was opened for the same point since
+   * @throws Refusal `point_missing` — nothing was received under this id in that place, or its data
+   *   plane died
    */
-  completePoint(groupId: GroupId, pointId: PointId): Promise<void>;
+  completePoint(groupId: GroupId, pointId: PointId, place: string): Promise<void>;
 
   /** Gives up whatever is being received; the points stay. */
   abandonPoint(groupId: GroupId): Promise<void>;
@@ -289,7 +292,10 @@ export interface ReceivingTarget {
   readonly port: number;
   /** The name that the target's certificate must carry. */
   readonly tlsName: string;
-  /** Changes whenever the receiving data plane is a new process. */
+  /**
+   * Changes whenever the receiving data plane is a new process, and with each place that is opened
+   * for a point: what was sent into one is in no other.
+   */
   readonly instance: string;
   readonly exports: readonly { readonly volumeId: VolumeId; readonly exportName: string }[];
 }

@@ -227,6 +227,8 @@ export interface CompleteRequest {
   readonly sequence: number;
   readonly sealedAt: Instant;
   readonly volumes: readonly PointVolume[];
+  /** The instance of the place that was filled. */
+  readonly place: string;
   /** The point was sealed after this mirror was lost: its standby has nothing more. */
   readonly surpasses: MirrorId | undefined;
 }

@@ -196,8 +196,16 @@ async function send(
   // Asked now: where the mirror was lost after the point was sealed, its standby is ahead of it.
   const now = await store.read((tx) => tx.sessions.need(sessionId));
   const past = surpasses(now, point);
-  const complete = { groupId, epoch, pointId, sequence, sealedAt, volumes, surpasses: past };
-  const { completedAt } = await peer.completePoint(peerId, complete);
+  const { completedAt } = await peer.completePoint(peerId, {
+    groupId,
+    epoch,
+    pointId,
+    sequence,
+    sealedAt,
+    volumes,
+    place: target.instance,
+    surpasses: past,
+  });
   if (past !== undefined) {
     // First: of a session that is asynchronous from then on nobody looks after a mirror.
     await engine.stopMirror(groupId);

@@ -128,7 +128,7 @@ export function comparisonContract(both: BothSites): void {
     const sent = await a.engine.sendDifference(request, watch);
     await a.restartControl();
     assert.deepEqual(await a.engine.sendDifference(request, watch), sent);
-    await b.engine.completePoint(groupId, here);
+    await b.engine.completePoint(groupId, here, request.target.instance);
 
     assert.deepEqual(sent, { comparedBytes: 128 * MIB, sentBytes: 3 * MIB, restarted: false });
     await assertSame(a, b, groupId, here);
@@ -161,7 +161,7 @@ export function comparisonContract(both: BothSites): void {
     });
 
     const { sentBytes } = await a.engine.sendDifference(request, watch);
-    await b.engine.completePoint(groupId, here);
+    await b.engine.completePoint(groupId, here, request.target.instance);
 
     assert.equal(sentBytes, 5 * MIB);
     await assertSame(a, b, groupId, here);
@@ -178,7 +178,7 @@ export function comparisonContract(both: BothSites): void {
     const failure = await ended;
     const again = await difference(both(), found);
     const sent = await a.engine.sendDifference(again, watch);
-    await b.engine.completePoint(found.groupId, found.here);
+    await b.engine.completePoint(found.groupId, found.here, again.target.instance);
 
     assert.ok(failure instanceof LinkFailure, String(failure));
     assert.equal(sent.restarted, true);
@@ -199,7 +199,7 @@ export function comparisonContract(both: BothSites): void {
     await a.restartControl();
 
     const sent = await a.engine.sendDifference(request, watch);
-    await b.engine.completePoint(found.groupId, found.here);
+    await b.engine.completePoint(found.groupId, found.here, request.target.instance);
 
     assert.deepEqual(sent, { comparedBytes: 128 * MIB, sentBytes: 3 * MIB, restarted: false });
     await assertSame(a, b, found.groupId, found.here);

@@ -100,7 +100,7 @@ export async function replicate(
     { groupId, pointId, basePointId, peerId: to.siteId, target, bytesPerSecond: undefined },
     watch,
   );
-  await to.engine.completePoint(groupId, pointId);
+  await to.engine.completePoint(groupId, pointId, target.instance);
   return { pointId, sent };
 }
 

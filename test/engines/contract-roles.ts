@@ -92,12 +92,15 @@ export function rolesContract(both: BothSites): void {
     await asHost(a, served, 'data', (v) => writeBlocks(v, [0], 1));
     const { pointId } = await replicate(a, b, groupId);
     const next = { groupId, pointId: newPoint(), basePointId: pointId, peerId: a.siteId, volumes };
-    await b.engine.receivePoint(next);
+    const { instance } = await b.engine.receivePoint(next);
 
     await b.engine.promote(groupId, pointId);
 
     assert.equal((await b.engine.inspect(groupId)).receiving, undefined);
-    await assert.rejects(b.engine.completePoint(groupId, next.pointId), refusal('point_missing'));
+    await assert.rejects(
+      b.engine.completePoint(groupId, next.pointId, instance),
+      refusal('point_missing'),
+    );
     await assert.rejects(b.engine.receivePoint(next), Failure);
     const there = await b.engine.serve(groupId, { hosts: [HOST] });
     assert.deepEqual(await asHost(b, there, 'data', (v) => tagsOf(v, [0])), [1]);

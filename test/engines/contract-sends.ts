@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PointId } from '../../src/domain/ids.ts';
+import type { ReceivingTarget, SentPoint } from '../../src/ports/engine.ts';
 import type { BothSites, ContractSite } from './contract-sites.ts';
 import {
   BLOCK_BYTES,
@@ -141,7 +142,7 @@ export function sendsContract(both: BothSites): void {
         ),
       );
       assert.equal(sent.sentBytes, 2 * BLOCK_BYTES);
-      await twice(b, () => b.engine.completePoint(groupId, pointId));
+      await twice(b, () => b.engine.completePoint(groupId, pointId, target.instance));
       base = pointId;
     }
     await twice(a, () => a.engine.fence(groupId));
@@ -202,10 +203,39 @@ export function sendsContract(both: BothSites): void {
 
     await b.killDataPlane(groupId);
 
-    await assert.rejects(b.engine.completePoint(groupId, place.pointId), refusal('point_missing'));
+    const complete = ({ instance }: ReceivingTarget): Promise<void> =>
+      b.engine.completePoint(groupId, place.pointId, instance);
+    await assert.rejects(complete(first), refusal('point_missing'));
     const second = await b.engine.receivePoint(place);
     assert.notEqual(second.instance, first.instance);
-    await b.engine.completePoint(groupId, place.pointId);
+    await complete(second);
     assert.deepEqual(await b.engine.points(groupId), [place.pointId]);
+  });
+
+  test('what was sent into one place counts for no other place of its point', async () => {
+    const { a, b } = both();
+    const { groupId, served } = await servedGroup(a);
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [0, 1], 1));
+    const pointId = newPoint();
+    const { volumes } = await a.engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS);
+    const common = { groupId, pointId, basePointId: undefined };
+    const open = (): Promise<ReceivingTarget> =>
+      b.engine.receivePoint({ ...common, peerId: a.siteId, volumes });
+    const send = (target: ReceivingTarget): Promise<SentPoint> =>
+      a.engine.sendPoint({ ...common, peerId: b.siteId, target, bytesPerSecond: undefined }, watch);
+    const first = await open();
+    await send(first);
+
+    await b.engine.abandonPoint(groupId);
+    const second = await open();
+
+    // A late word about the first place finds the second one, which is empty.
+    await assert.rejects(
+      b.engine.completePoint(groupId, pointId, first.instance),
+      refusal('point_missing'),
+    );
+    await send(second);
+    await b.engine.completePoint(groupId, pointId, second.instance);
+    await assertSame(a, b, groupId, pointId);
   });
 }

@@ -67,7 +67,7 @@ export function copyLife({ a, b }: TestSites): GroupLife {
       },
       watch,
     );
-    await b.engine.completePoint(groupId, pointId);
+    await b.engine.completePoint(groupId, pointId, target.instance);
   };
 
   const steps: readonly Step[] = [

@@ -78,8 +78,8 @@ function assertLinkFailed(ended: PromiseSettledResult<unknown>): void {
 }
 
 async function assertDelivered({ a, b }: TestSites, request: SendPoint): Promise<void> {
-  const { groupId, pointId } = request;
-  await b.engine.completePoint(groupId, pointId);
+  const { groupId, pointId, target } = request;
+  await b.engine.completePoint(groupId, pointId, target.instance);
   await assertSame(a, b, groupId, pointId);
 }
 

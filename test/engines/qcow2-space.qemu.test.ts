@@ -66,7 +66,7 @@ test('a full destination parks the send, and it goes on when there is room', { s
   const sent = await a.engine.sendPoint(request, watch);
 
   assert.deepEqual([sent.restarted, sent.sentBytes], [false, numbers.length * BLOCK_BYTES]);
-  await b.engine.completePoint(groupId, pointId);
+  await b.engine.completePoint(groupId, pointId, target.instance);
   await assertSame(a, b, groupId, pointId);
 });
 

@@ -110,8 +110,8 @@ export function engineOf(
     cancelSend: (id) => locked(id, 'cancelSend', () => engine.cancelSend(id)),
     receivePoint: (request) =>
       locked(request.groupId, 'receivePoint', () => engine.receivePoint(request)),
-    completePoint: (id, pointId) =>
-      locked(id, 'completePoint', () => engine.completePoint(id, pointId)),
+    completePoint: (id, pointId, place) =>
+      locked(id, 'completePoint', () => engine.completePoint(id, pointId, place)),
     abandonPoint: (id) => locked(id, 'abandonPoint', () => engine.abandonPoint(id)),
     limitSend: (id, limit) => carryOut('limitSend', () => engine.limitSend(id, limit)),
     limitLink: (peerId, limit) => carryOut('limitLink', () => engine.limitLink(peerId, limit)),

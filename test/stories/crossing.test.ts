@@ -89,6 +89,7 @@ test('a point that comes while a failover runs is refused', async (t) => {
     sequence: 9,
     sealedAt: clock.now(),
     volumes: [],
+    place: '',
     surpasses: undefined,
   };
 

@@ -43,6 +43,7 @@ const words: Readonly<Record<string, Word>> = {
       sequence: 9,
       sealedAt: 0,
       volumes: [],
+      place: '',
       surpasses: undefined,
     }),
   'the end of its session': (from, to, { groupId, sessionId }, epoch) =>

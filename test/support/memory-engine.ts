@@ -311,11 +311,12 @@ export class MemoryEngine implements Engine {
     return this.#targetOf(group, (plane.receiving ?? plane).instance, volumes);
   }
 
-  async completePoint(groupId: GroupId, pointId: PointId): Promise<void> {
+  async completePoint(groupId: GroupId, pointId: PointId, place: string): Promise<void> {
     const group = this.#groups.get(groupId);
     if (group !== undefined && findPoint(group, pointId)) return;
     const receiving = group?.plane?.receiving;
-    if (group?.plane === undefined || receiving?.request.pointId !== pointId) {
+    const isFilled = receiving?.request.pointId === pointId && receiving.instance === place;
+    if (group?.plane === undefined || !isFilled) {
       return refuse({ code: 'point_missing', groupId, pointId });
     }
     const { content, instance } = receiving;

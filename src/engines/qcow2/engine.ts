@@ -92,7 +92,7 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine & { readonly im
       told(sendPoint(group(request.groupId), request, watch), watch.signal),
     cancelSend: (id) => told(cancelSend(group(id))),
     receivePoint: (request) => told(receivePoint(group(request.groupId), request)),
-    completePoint: (id, pointId) => told(completePoint(group(id), pointId)),
+    completePoint: (id, pointId, place) => told(completePoint(group(id), pointId, place)),
     abandonPoint: (id) => told(abandonPoint(group(id))),
     limitSend: (id, bytesPerSecond) => told(limitSend(group(id), bytesPerSecond)),
     limitLink: (peerId, bytesPerSecond) => told(site.limits.changeLink(peerId, bytesPerSecond)),

@@ -95,7 +95,13 @@ async function open(
       name: exportName({ volumeId }),
     })),
   );
-  return targetOf(group, await group.record(), record.receiving?.instance ?? '', request);
+  const place = record.receiving && instanceOf(record.receiving);
+  return targetOf(group, await group.record(), place ?? '', request);
+}
+
+/** Each place has layers of its own: what came into another one of the same daemon is not in them. */
+function instanceOf({ instance, volumes }: Receiving): string {
+  return `${instance}/${volumes[0]?.number ?? 0}`;
 }
 
 /** The place as the peer is told of it; of a point that is complete, the place that it was. */
@@ -116,12 +122,13 @@ function exportName({ volumeId }: Pick<VolumeSpec, 'volumeId'>): string {
   return `in-${volumeId}`;
 }
 
-export function completePoint(group: Group, pointId: PointId): Promise<void> {
+export function completePoint(group: Group, pointId: PointId, place: string): Promise<void> {
   return group.locked(async () => {
     const { record, daemon } = await enter(group);
     if (findPoint(record, pointId)) return;
     const { receiving } = record;
-    if (!daemon || receiving?.pointId !== pointId || receiving.instance !== daemon.instance) {
+    const isFilled = receiving?.pointId === pointId && instanceOf(receiving) === place;
+    if (!daemon || !isFilled || receiving.instance !== daemon.instance) {
       refuse({ code: 'point_missing', groupId: group.id, pointId });
     }
     const { qmp } = daemon;
@@ -133,7 +140,7 @@ export function completePoint(group: Group, pointId: PointId): Promise<void> {
 }
 
 function completed(record: GroupRecord, receiving: Receiving, completedAt: number): GroupRecord {
-  const { pointId, volumes, instance } = receiving;
+  const { pointId, volumes } = receiving;
   const next: GroupRecord = {
     ...record,
     receiving: undefined,
@@ -144,7 +151,7 @@ function completed(record: GroupRecord, receiving: Receiving, completedAt: numbe
         sealedAt: completedAt,
         pauseMs: 0,
         volumes: volumes.map(specOf),
-        receivedBy: instance,
+        receivedBy: instanceOf(receiving),
       },
     ],
   };

@@ -73,7 +73,7 @@ export interface PointRecord {
   readonly sealedAt: Instant;
   readonly pauseMs: number;
   readonly volumes: readonly VolumeSpec[];
-  /** Of the daemon that received it; undefined: it was sealed here. */
+  /** The instance of the place that it came into; undefined: it was sealed here. */
   readonly receivedBy?: string;
 }
 

@@ -235,6 +235,7 @@ export const messages = {
       sequence: Type.Integer({ minimum: 1 }),
       sealedAt: Instant,
       volumes: Type.Array(PointVolume),
+      place: Type.String(),
       surpasses: Type.Optional(Id),
     }),
     answer: closed({ completedAt: Instant }),
