@@ -92,7 +92,7 @@ export async function noteOfMirror(
 /** Hosts that come in where the mirror died with its data plane write here alone: it is said before. */
 async function sayParted({ store, engine, clock }: Doors, groupId: GroupId): Promise<void> {
   const session = await store.read((tx) => sessionOf(tx, groupId));
-  if (session?.sync?.condition.state !== 'in_sync') return;
+  if (session?.sync === undefined || session.sync.condition.state === 'catching_up') return;
   const mirror = await engine.inspectMirror(groupId);
   if (mirror !== undefined && mirror.state !== 'failed') return;
   const why = mirror?.why ?? 'the mirror is gone';
