@@ -1,6 +1,7 @@
 /** The destination's half of a mirror: where the source's writes arrive, and what becomes of it. */
-import type { GroupId, Instant, MirrorId, SiteId } from '../domain/ids.ts';
+import type { GroupId, Instant, SiteId } from '../domain/ids.ts';
 import { requireEpoch } from '../domain/ownership.ts';
+import { newest } from '../domain/recovery-point.ts';
 import { refuse } from '../domain/refusal.ts';
 import { isPaused } from '../domain/replication-session.ts';
 import { withoutMirror } from '../domain/synchrony.ts';
@@ -36,11 +37,15 @@ export async function openStandby(
   const { groupId } = offer;
   await acceptOffer(ports, from, offer);
   await ownOperationEnded(ports, groupId);
-  await store.transaction((tx) => turnTo(tx, groupId, mirrorId));
+  await store.transaction((tx) => turnTo(tx, groupId, { mirrorId, basePointId }));
   return engine.openStandby({ groupId, mirrorId, basePointId, peerId: from, volumes });
 }
 
-async function turnTo(tx: Transaction, groupId: GroupId, mirrorId: MirrorId): Promise<void> {
+async function turnTo(
+  tx: Transaction,
+  groupId: GroupId,
+  { mirrorId, basePointId }: Pick<StandbyRequest, 'mirrorId' | 'basePointId'>,
+): Promise<void> {
   await refuseOwnOperation(tx, await tx.groups.need(groupId));
   const session = await needSession(tx, groupId);
   const { sync } = session;
@@ -50,6 +55,10 @@ async function turnTo(tx: Transaction, groupId: GroupId, mirrorId: MirrorId): Pr
   if (sync.mirrorId === mirrorId) return;
   if (sync.completeUpTo !== undefined) {
     refuse({ code: 'busy', groupId, doing: 'keeping a standby with writes that no point has yet' });
+  }
+  // A late word about a mirror that is gone: the one after it began on a newer point.
+  if (newest(await tx.points.where({ groupId }))?.id !== basePointId) {
+    refuse({ code: 'busy', groupId, doing: 'keeping a point that is newer than the mirror' });
   }
   await tx.sessions.change(session.id, (s) => ({ ...s, sync: { ...sync, mirrorId } }));
 }

@@ -4,11 +4,23 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { beatFor, exchangeBeats } from '../../src/app/meet-peer.ts';
 import { completePoint, endSession } from '../../src/app/receive-for-peer.ts';
+import type { ModeSettings } from '../../src/app/session-mode.ts';
+import { openStandby } from '../../src/app/stand-by.ts';
 import { takeGroup } from '../../src/app/take-group.ts';
 import { newId } from '../../src/domain/ids.ts';
-import type { GroupId, PointId, SagaId, SessionId, VolumeId } from '../../src/domain/ids.ts';
+import type {
+  GroupId,
+  MirrorId,
+  PointId,
+  SagaId,
+  SessionId,
+  VolumeId,
+} from '../../src/domain/ids.ts';
+import { newest } from '../../src/domain/recovery-point.ts';
 import { Refusal } from '../../src/domain/refusal.ts';
 import type { ReasonCode } from '../../src/domain/refusal.ts';
+import type { StandbyRequest } from '../../src/ports/peer.ts';
+import { needSession, offerOf } from '../../src/sagas/offer.ts';
 import { lockGroup } from '../../src/sagas/operation.ts';
 import { saga, startSaga } from '../../src/sagas/saga.ts';
 import { memoryPair } from '../support/memory-site.ts';
@@ -99,6 +111,28 @@ test('a point that comes while a failover runs is refused', async (t) => {
   );
 });
 
+test('a late word that opens a standby leaves the destination to the mirror that came after it', async (t) => {
+  const { paris, lyon, groupId } = await orders(t, { mode: 'sync' });
+  const standby = async (): Promise<StandbyRequest> =>
+    paris.ports.store.read(async (tx) => {
+      const base = newest(await tx.points.where({ groupId }));
+      assert.ok(base);
+      const offer = await offerOf(tx, await needSession(tx, groupId));
+      const { id: basePointId, volumes } = base;
+      return { offer, mirrorId: newId<MirrorId>(), basePointId, volumes };
+    });
+  const early = await standby();
+  await openStandby(lyon.ports, paris.id, early);
+  await done(paris, paris.app.synchronizeGroup({ groupId }));
+  const late = await standby();
+  await openStandby(lyon.ports, paris.id, late);
+
+  await assert.rejects(openStandby(lyon.ports, paris.id, early), refusal('busy'));
+
+  const { session } = await lyon.app.showGroup(groupId);
+  assert.equal(session?.sync?.mirrorId, late.mirrorId);
+});
+
 test('a group that was taken by force on another point is not handed over as well', async (t) => {
   const { paris, lyon, groupId } = await orders(t);
   await failOver(lyon, groupId);
@@ -125,7 +159,7 @@ test('a point that waits to be sent goes without a volume that has left the grou
 });
 
 /** Group `orders` of two volumes at paris, replicated to lyon once. */
-async function orders(t: TestContext): Promise<Protected> {
+async function orders(t: TestContext, settings: ModeSettings = {}): Promise<Protected> {
   const pair = await memoryPair(t);
   const { paris, lyon } = pair;
   const { id: groupId } = await paris.app.createGroup({ name: 'orders' });
@@ -135,7 +169,8 @@ async function orders(t: TestContext): Promise<Protected> {
     await done(paris, Promise.resolve(made));
     volumeIds.push(made.volumeId);
   }
-  await done(paris, paris.app.protectGroup({ groupId, peerId: lyon.id, rpoSeconds: 60 }));
+  const wanted = { groupId, peerId: lyon.id, rpoSeconds: 60, ...settings };
+  await done(paris, paris.app.protectGroup(wanted));
   await done(paris, paris.app.synchronizeGroup({ groupId }));
   return { ...pair, groupId, volumeIds };
 }
