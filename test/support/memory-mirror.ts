@@ -75,7 +75,7 @@ export function standbyReceiver(
   };
 }
 
-/** @throws LinkFailure when the target cannot be reached */
+/** @throws LinkFailure when the target cannot be reached; Refusal `no_space` when its disk is full */
 export function beginMirror(
   group: MemoryGroup,
   request: StartMirror,
@@ -91,11 +91,14 @@ export function beginMirror(
   const mirror: MemoryMirror = { request, plane, doneBytes: new Map(), failed: undefined };
   for (const volume of group.present?.values() ?? []) {
     const { volumeId } = volume;
-    mirror.doneBytes.set(volumeId, 0);
+    let doneBytes = 0;
     for (const block of writtenSince(volume, base.content.get(volumeId))) {
       const bytes = volume.blocks.get(block);
-      if (bytes !== undefined) carry(mirror, network, volumeId, block, bytes);
+      if (bytes === undefined) continue;
+      network.carry(target, volumeId, block, bytes);
+      doneBytes += BLOCK_BYTES;
     }
+    mirror.doneBytes.set(volumeId, doneBytes);
   }
   return mirror;
 }
