@@ -69,6 +69,7 @@ export class SimulatedSite {
   touched = 0;
   readonly #options: SiteOptions;
   #process: Process | undefined;
+  #isEnding = false;
   #lives = 0;
 
   constructor(options: SiteOptions) {
@@ -101,9 +102,9 @@ export class SimulatedSite {
     return this.#process !== undefined;
   }
 
-  /** Another control process over what the last one left. */
+  /** Another control process over what the last one left; none while that one is still ending. */
   start(): void {
-    if (this.isUp) return;
+    if (this.isUp || this.#isEnding) return;
     const {
       id: here,
       scheduler,
@@ -191,9 +192,12 @@ export class SimulatedSite {
   /** Ends it in an orderly way; it no longer listens meanwhile. */
   async stop(): Promise<void> {
     const process = this.#process;
+    if (process === undefined) return;
     this.#process = undefined;
-    await process?.stop();
-    if (process !== undefined) process.life.isOver = true;
+    this.#isEnding = true;
+    await process.stop();
+    process.life.isOver = true;
+    this.#isEnding = false;
   }
 
   #log({ name }: Life): Log {
