@@ -65,17 +65,22 @@ test('a receiving daemon admits the peer, and no host of either site', async () 
   }
 });
 
-test('a serving daemon admits its hosts, and neither site', async () => {
+test('a serving daemon admits its hosts and its own site, and nobody of the peer', async () => {
   const { a, b } = both();
   const { served } = await servedGroup(a);
-  const host = await issueHostCertificate(a.authority, { hostName: HOST });
-  const others = await Promise.all([
-    issueHostCertificate(b.authority, { hostName: HOST }),
+  const admitted = await Promise.all([
+    issueHostCertificate(a.authority, { hostName: HOST }),
     issueSiteCertificate(a.authority, { siteId: a.siteId, names: [], addresses: [] }),
+  ]);
+  const others = await Promise.all([
+    issueHostCertificate(a.authority, { hostName: 'another' }),
+    issueHostCertificate(b.authority, { hostName: HOST }),
     issueSiteCertificate(b.authority, { siteId: b.siteId, names: [], addresses: [] }),
   ]);
 
-  assert.deepEqual((await exportsSeenBy(host, served, a)).toSorted(), ['data', 'log']);
+  for (const client of admitted) {
+    assert.deepEqual((await exportsSeenBy(client, served, a)).toSorted(), ['data', 'log']);
+  }
   for (const client of others) await assert.rejects(exportsSeenBy(client, served, a));
 });
 
