@@ -1,5 +1,6 @@
 /** One or more ways to start each saga. */
 import { drills } from './cases/drills.ts';
+import { handovers } from './cases/handovers.ts';
 import { histories } from './cases/histories.ts';
 import { imports } from './cases/imports.ts';
 import { members } from './cases/members.ts';
@@ -12,6 +13,7 @@ export const cases: readonly SagaCase[] = [
   ...volumes,
   ...members,
   ...sessions,
+  ...handovers,
   ...moves,
   ...histories,
   ...drills,

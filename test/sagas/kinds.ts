@@ -3,7 +3,8 @@ export const kindsOf = {
   volumes: ['create-volume', 'delete-volume', 'resize-volume', 'delete-group'],
   members: ['move-volume'],
   sessions: ['protect', 'unprotect', 'forget-session', 'replicate'],
-  moves: ['handover', 'failover', 'set-aside', 'roll-back', 'reprotect'],
+  handovers: ['handover'],
+  moves: ['failover', 'set-aside', 'roll-back', 'reprotect'],
   histories: ['go-back', 'follow-line', 'open-copy', 'refresh-copy', 'close-copy'],
   drills: ['drill'],
   imports: [

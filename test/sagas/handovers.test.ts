@@ -1,0 +1,4 @@
+import { kindsOf } from './kinds.ts';
+import { testSagas } from './saga-tests.ts';
+
+testSagas(kindsOf.handovers);
