@@ -1,7 +1,6 @@
 import {
   groupNamed,
   copiedOrders,
-  sync,
   ordersInSync,
   jobOf,
   withoutMirrors,
