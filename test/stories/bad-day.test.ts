@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { ProblemAnswer } from '../../src/cli/native-client.ts';
 import { waitUntil } from '../../src/main/wait-until.ts';
+import { SmallDisk, whyNoDisk } from '../support/story-disk.ts';
 import { refusal } from '../support/story-site.ts';
 import type { StorySite } from '../support/story-site.ts';
 import { twoSites, volumesOf } from '../support/two-sites.ts';
@@ -113,6 +114,33 @@ test('a failover test that runs is not pulled from under its hosts by a failover
   await lyon.failOver('orders');
   assert.equal(await lyon.roleOf('orders'), 'source');
 });
+
+test(
+  'a site that returns with a full disk serves nothing, and has its fork once there is room',
+  { skip: whyNoDisk },
+  async (t) => {
+    const lyonDisk = new SmallDisk(512 * MIB);
+    const sites = await twoSites(t, { protecting: 'orders', volumes: 1, lyonDisk });
+    const { paris, lyon } = sites;
+    await paris.handOver('orders', lyon);
+    await sites.agreement('orders');
+    await put(sites, lyon, 'orders-1', 0, 5);
+    await lyonDisk.leaveFree(MIB);
+
+    await paris.failOver('orders');
+
+    await waitUntil('lyon serves it no more', LIMIT_MS, async () =>
+      (await lyon.dataPlane('orders')).serving ? undefined : true,
+    );
+    assert.equal(await paris.roleOf('orders'), 'source');
+    await lyonDisk.makeRoom();
+    await hasHeard(lyon, 'orders', 'failed_over');
+    await forkOf(lyon, 'orders');
+    await paris.reprotect('orders');
+    assert.deepEqual(await sites.agreement('orders'), { holder: 'paris', epoch: 3 });
+    assert.equal(await firstByte(sites, paris, 'orders-1', 0), 0);
+  },
+);
 
 /** Starts something that sends, over a link so slow that it is still at it when this returns. */
 async function slowly(sites: TwoSites, asked: Parameters<StorySite['start']>[0]): Promise<string> {
