@@ -1,10 +1,4 @@
-import {
-  groupNamed,
-  copiedOrders,
-  ordersInSync,
-  jobOf,
-  withoutMirrors,
-} from '../preparations.ts';
+import { groupNamed, copiedOrders, ordersInSync, jobOf, withoutMirrors } from '../preparations.ts';
 import type { SagaCase } from '../saga-case.ts';
 
 export const handovers: readonly SagaCase[] = [
