@@ -173,7 +173,7 @@ test('a target that died gets all again, and the result says so', async () => {
   assert.notEqual(target.instance, request.target.instance);
   assert.equal(sent.restarted, true);
   assert.ok(sent.sentBytes > ALL_BYTES);
-  await assertDelivered(both(), request);
+  await assertDelivered(both(), { ...request, target });
 });
 
 test('a source that died sends all again, and the result says so', async () => {
