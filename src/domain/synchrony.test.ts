@@ -6,7 +6,14 @@ import type { GroupId, MirrorId } from './ids.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 import { afterFailover, afterHandover, sessionStates } from './replication-session.ts';
 import type { ReplicationSession, SessionState } from './replication-session.ts';
-import { MIRROR_REST_MS, mirrorStep, newSynchrony, surpasses, withFact } from './synchrony.ts';
+import {
+  MIRROR_REST_MS,
+  goesOn,
+  mirrorStep,
+  newSynchrony,
+  surpasses,
+  withFact,
+} from './synchrony.ts';
 import type { MirrorState, Synchrony } from './synchrony.ts';
 
 const groupId = newId<GroupId>();
@@ -112,6 +119,20 @@ test('only a point that was sealed after the loss has all that the standby has',
   assert.equal(surpasses(lost, { sequence: 8 }), mirrorId);
   assert.equal(surpasses(lost, { sequence: 7 }), undefined);
   assert.equal(surpasses(session({ mirrorId }), { sequence: 8 }), undefined);
+});
+
+test('a mirror that goes on beside a point is not surpassed by it, nor begun anew on it', () => {
+  const fractured = { state: 'fractured', since: NOW, why: 'not heard of' } as const;
+  const lost = session({ mirrorId, lostAfter: 7, condition: fractured });
+
+  const after = goesOn(lost, mirrorId, { sequence: 8 });
+
+  assert.equal(surpasses(after, { sequence: 8 }), undefined);
+  assert.equal(mirrorStep(after, [point(8, true)], 'failed', NOW + MIRROR_REST_MS), 'cycle_first');
+  assert.equal(surpasses(after, { sequence: 9 }), mirrorId);
+  assert.equal(goesOn(lost, newId<MirrorId>(), { sequence: 8 }), lost);
+  const levelled = withFact(lost, 'levelled', fact);
+  assert.equal(goesOn(levelled, mirrorId, { sequence: 8 }), levelled);
 });
 
 test('with a change of holder the synchronous session begins anew', () => {

@@ -200,3 +200,17 @@ export function surpasses(
   if (sync?.lostAfter === undefined || sequence <= sync.lostAfter) return undefined;
   return sync.mirrorId;
 }
+
+/**
+ * The session whose mirror was counted as lost and is found level when a point is at both sites: it
+ * goes on, and whatever ends it from now on comes after that point. Another mirror's is left alone.
+ */
+export function goesOn(
+  session: ReplicationSession,
+  mirrorId: MirrorId,
+  { sequence }: Pick<RecoveryPoint, 'sequence'>,
+): ReplicationSession {
+  const { sync } = session;
+  if (sync?.mirrorId !== mirrorId || sync.lostAfter === undefined) return session;
+  return { ...session, sync: { ...sync, lostAfter: Math.max(sync.lostAfter, sequence) } };
+}

@@ -12,7 +12,7 @@ import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { CycleReport, ReplicationSession } from '../domain/replication-session.ts';
-import { surpassed, surpasses } from '../domain/synchrony.ts';
+import { goesOn, surpassed, surpasses, wantsMirror } from '../domain/synchrony.ts';
 import type { DigestsThere } from '../ports/engine-comparison.ts';
 import type { SealedPoint, SendPoint, SentPoint } from '../ports/engine.ts';
 import type { ReceiveAnswer } from '../ports/peer.ts';
@@ -193,9 +193,7 @@ async function send(
     await engine.cancelSend(groupId);
     return { sentBytes: 0, restarted: false, wholeVolumes: [] };
   });
-  // Asked now: where the mirror was lost after the point was sealed, its standby is ahead of it.
-  const now = await store.read((tx) => tx.sessions.need(sessionId));
-  const past = surpasses(now, point);
+  const past = await surpassedMirror({ store, engine }, sessionId, point);
   const { completedAt } = await peer.completePoint(peerId, {
     groupId,
     epoch,
@@ -249,6 +247,26 @@ async function sendCompared(
 function comparedWhy(comparedBytes: number | undefined): string {
   const all = comparedBytes === undefined ? 'all' : `${comparedBytes}`;
   return `the sites had no point in common: ${all} bytes were compared by their hashes`;
+}
+
+/**
+ * The mirror whose standby the point takes the place of. Asked when the point is there: where the mirror
+ * was lost after it was sealed, its standby is ahead of it. One that only heartbeats had given up, and
+ * that is level, goes on.
+ */
+async function surpassedMirror(
+  { store, engine }: Pick<SagaPorts, 'store' | 'engine'>,
+  id: SessionId,
+  point: RecoveryPoint,
+): Promise<MirrorId | undefined> {
+  const session = await store.read((tx) => tx.sessions.need(id));
+  const lost = surpasses(session, point);
+  if (lost === undefined || !wantsMirror(session) || session.sync?.isStale === true) return lost;
+  const seen = await engine.inspectMirror(session.groupId);
+  if (seen?.mirrorId !== lost || seen.state !== 'level') return lost;
+  // First the word: where this process dies now, the standby is not taken for older than the point.
+  await store.transaction((tx) => tx.sessions.change(id, (s) => goesOn(s, lost, point)));
+  return undefined;
 }
 
 /** The destination goes by the point from now on. A repeat changes nothing. */
