@@ -383,7 +383,7 @@ test('hosts that are released go on alone, once the session is fractured, and ar
 });
 
 for (const when of ['in sync', 'fractured'] as const) {
-  test(`a source that holds and whose data plane died while ${when} lets no host in before it is in sync`, async (t) => {
+  test(`a source that holds and whose data plane died while ${when} lets no host in before both ends are compared`, async (t) => {
     const world = await orders(t, { mode: 'sync', onLoss: 'hold' });
     const { paris, groupId } = world;
     const { host } = await paris.app.createHost({ name: 'app1' });
