@@ -8,7 +8,7 @@ import { waitUntil } from '../../src/main/wait-until.ts';
 import { processesIn, signalProcess } from '../support/site-processes.ts';
 import { StoryAgent } from '../support/story-agent.ts';
 import { SqliteWriter, whyNoFileSystem } from '../support/story-file-system.ts';
-import { handOverUnderPrograms, mountedVolume } from '../support/story-programs.ts';
+import { handOverUnderPrograms, lastFirst, mountedVolume } from '../support/story-programs.ts';
 import { twoSites } from '../support/two-sites.ts';
 
 const BLOCK = 4096;
@@ -28,9 +28,9 @@ test(
   'an agent that is killed leaves the file system mounted, and the next one moves it',
   { skip },
   async (t) => {
-    const { agent, files } = await mountedVolume(t, sites, 'desk');
+    const { agent, files, ending } = await mountedVolume(t, sites, 'desk');
     const writer = SqliteWriter.start(join(files.mountPoint, 'desk.db'));
-    t.after(() => writer.stop());
+    ending.defer(async () => void (await writer.stop()));
     await writer.more(10);
 
     await agent.signal('SIGKILL');
@@ -50,13 +50,14 @@ test(
   { skip },
   async (t) => {
     await sites.protect('books', { volumes: 1 });
+    const ending = lastFirst(t);
     const agent = await StoryAgent.attach(sites, ['books-1'], { as: 'fuse' });
-    t.after(() => agent.detach());
+    ending.defer(() => agent.detach());
     const path = agent.pathOf('books-1');
     const { sizeBytes } = await paris.volume('books-1');
     assert.equal((await stat(path)).size, sizeBytes);
     const file = await open(path, 'r+');
-    t.after(() => file.close().catch(() => undefined));
+    ending.defer(() => file.close().catch(() => undefined));
     await file.write(Buffer.alloc(BLOCK, 1), 0, BLOCK, 0);
     await file.sync();
     await paris.synchronize('books');
@@ -110,14 +111,13 @@ test(
   'a file system whose sites were away for too long is mounted again, with all that was acknowledged',
   { skip },
   async (t) => {
-    const { files } = await mountedVolume(t, sites, 'away', { patience: '2s' });
-    const database = join(files.mountPoint, 'away.db');
-    const writer = SqliteWriter.start(database);
-    t.after(() => writer.stop());
+    const { files, ending } = await mountedVolume(t, sites, 'away', { patience: '2s' });
+    const writer = SqliteWriter.start(join(files.mountPoint, 'away.db'));
+    ending.defer(async () => void (await writer.stop()));
     await writer.more(20);
     const pid = await paris.daemonPid('away');
     const goOn = () => Promise.all([paris, lyon].map((site) => site.signalControl('SIGCONT')));
-    t.after(async () => void (await goOn()));
+    ending.defer(async () => void (await goOn()));
     await Promise.all([paris, lyon].map((site) => site.signalControl('SIGSTOP')));
     await signalProcess(pid, 'SIGKILL');
 

@@ -74,14 +74,18 @@ export class StoryFileSystem {
     await run('e2fsck', ['-f', '-n', this.file]);
   }
 
-  /** Writes, reads back and compares, at a pace. Rejects when anything was not what was written. */
-  async fio(megabytes: number, writesPerSecond: number): Promise<void> {
-    await run('fio', [
-      ...['--name=story', '--ioengine=psync', '--rw=randwrite', '--bs=4k', '--fsync=16'],
-      ...[`--filename=${join(this.mountPoint, 'fio')}`, `--size=${megabytes}m`],
+  /**
+   * Writes, reads back and compares, at a pace, until it has ended or is killed by the signal. Rejects
+   * when anything was not what was written.
+   */
+  async fio(megabytes: number, writesPerSecond: number, signal: AbortSignal): Promise<void> {
+    const args = [
+      ...['--name=story', '--thread', '--ioengine=psync', '--rw=randwrite', '--bs=4k'],
+      ...[`--filename=${join(this.mountPoint, 'fio')}`, `--size=${megabytes}m`, '--fsync=16'],
       ...['--verify=crc32c', '--verify_fatal=1', '--verify_state_save=0'],
       `--rate_iops=${writesPerSecond}`,
-    ]);
+    ];
+    await run('fio', args, { signal, killSignal: 'SIGKILL' });
   }
 }
 

@@ -25,13 +25,14 @@ export async function handOverUnderPrograms(
   sites: TwoSites,
   { group, rounds }: Handovers,
 ): Promise<void> {
-  const { agent, files } = await mountedVolume(t, sites, group);
-  const database = join(files.mountPoint, 'shop.db');
-  const writer = SqliteWriter.start(database);
-  t.after(() => writer.stop());
+  const { agent, files, ending } = await mountedVolume(t, sites, group);
+  const writer = SqliteWriter.start(join(files.mountPoint, 'shop.db'));
+  ending.defer(async () => void (await writer.stop()));
   await writer.more(COMMITS_EACH);
   const optionsBefore = await files.options();
-  const fio = files.fio(FIO_MEBIBYTES_EACH * rounds, FIO_WRITES_PER_SECOND);
+  const isOver = new AbortController();
+  ending.defer(() => Promise.resolve(isOver.abort()));
+  const fio = files.fio(FIO_MEBIBYTES_EACH * rounds, FIO_WRITES_PER_SECOND, isOver.signal);
   fio.catch(() => undefined);
 
   for (let round = 0; round < rounds; round += 1) {
@@ -54,18 +55,36 @@ export async function handOverUnderPrograms(
   await files.unmount();
 }
 
+export interface MountedVolume {
+  readonly agent: StoryAgent;
+  readonly files: StoryFileSystem;
+  /** For what a test starts on the file system: it is ended before that is unmounted. */
+  readonly ending: AsyncDisposableStack;
+}
+
 /** A group of one volume, followed as a file, with a mounted ext4 on it. */
 export async function mountedVolume(
   t: TestContext,
   sites: TwoSites,
   group: string,
   options: Pick<AgentOptions, 'patience'> = {},
-): Promise<{ readonly agent: StoryAgent; readonly files: StoryFileSystem }> {
+): Promise<MountedVolume> {
   await sites.protect(group, { volumes: 1, volumeBytes: 128 * MIB });
+  const ending = lastFirst(t);
   const agent = await StoryAgent.attach(sites, [`${group}-1`], { ...options, as: 'fuse' });
-  t.after(() => agent.detach());
+  ending.defer(() => agent.detach());
   const mountPoint = join(agent.directory, 'mnt');
   const files = await StoryFileSystem.make(agent.pathOf(`${group}-1`), mountPoint);
-  t.after(() => files.unmount());
-  return { agent, files };
+  ending.defer(() => files.unmount());
+  return { agent, files, ending };
+}
+
+/**
+ * Ends what a test has begun, the last first, and the rest also where one cannot be ended. The hooks
+ * of node:test run the first first, and none after one that fails.
+ */
+export function lastFirst(t: TestContext): AsyncDisposableStack {
+  const ending = new AsyncDisposableStack();
+  t.after(() => ending.disposeAsync());
+  return ending;
 }
