@@ -15,6 +15,7 @@ import { nbdkitSource } from '../support/story-source.ts';
 import type { StorySource } from '../support/story-source.ts';
 import { readingFile } from '../support/story-import.ts';
 import { HOST } from './contract-group.ts';
+import { CrashPoints } from './crash-points.ts';
 import { twoSites } from './test-sites.ts';
 import type { TestSite, TestSites } from './test-sites.ts';
 
@@ -102,6 +103,28 @@ test('no acknowledged write is missing after a cut-over, however often the copie
   const found = await writer.verify(connect, 'acknowledged');
   assert.ok(found.ok, JSON.stringify(found));
   await assert.rejects(importer.abandon(groupId, { force: false }), Failure);
+});
+
+test('a cut-over that is repeated after it was switched and not recorded loses no write', async () => {
+  const { groupId, writer, connect } = await opened('repeated');
+  await site().engine.importer.copy(groupId, undefined);
+  await copyOnce(groupId, 'in_step');
+  await moreWrites(writer, 500);
+  const crash = new CrashPoints();
+  await site().restartControl(crash.records(site().records));
+  crash.start({ at: 2, when: 'before' });
+  await assert.rejects(site().engine.importer.cutOver(groupId, PAUSE_LIMIT_MS), /before 2/);
+  await site().restartControl();
+  await moreWrites(writer, 500);
+
+  const { isCutOver } = await site().engine.importer.cutOver(groupId, PAUSE_LIMIT_MS);
+
+  assert.equal(isCutOver, true);
+  await moreWrites(writer, 500);
+  assert.deepEqual([writer.serverErrors(), writer.disconnected()], [0, []]);
+  await writer.stop();
+  const found = await writer.verify(connect, 'acknowledged');
+  assert.ok(found.ok, JSON.stringify(found));
 });
 
 test('a copy that is abandoned in step leaves the source with every write, and its host there', async () => {

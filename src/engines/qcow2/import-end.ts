@@ -14,6 +14,7 @@ import { concludeJob, reopenNodes } from '../qmp/commands.ts';
 import { queryJobs } from '../qmp/queries.ts';
 import { collectGarbage, enter } from './enter.ts';
 import { deleteNodes, readGraph } from './graph.ts';
+import type { Graph } from './graph.ts';
 import type { Group } from './group.ts';
 import { inspectImport } from './import-copy.ts';
 import { cutSource, endImportJobs } from './import-jobs.ts';
@@ -61,9 +62,11 @@ export async function flushCopies(
   qmp: QmpClient,
   { volumes }: Importing,
 ): Promise<void> {
-  const { nodes } = await readGraph(qmp);
+  const graph = await readGraph(qmp);
   const io = await group.site.io();
-  const open = volumes.filter(({ key, number }) => nodes.has(layerNode(key, number)));
+  const open = volumes.filter(
+    (volume) => graph.nodes.has(layerNode(volume.key, volume.number)) && !isSwitched(graph, volume),
+  );
   const heads = open.map(importHeadOptions);
   const copies = open.map(({ key, number }) =>
     reopenOptions({ node: layerNode(key, number), backing: null, readOnly: false, io }),
@@ -106,10 +109,8 @@ async function settle(
   const { importing } = record;
   if (!importing) return { isCutOver: true, pauseMs };
   const graph = await readGraph(qmp);
-  const isOurs = ({ key, number }: ImportingVolume): boolean =>
-    graph.beneath.get(headNode(key)) === layerNode(key, number);
-  const ours = importing.volumes.filter(isOurs);
-  const left = importing.volumes.filter((volume) => !isOurs(volume));
+  const ours = importing.volumes.filter((volume) => isSwitched(graph, volume));
+  const left = importing.volumes.filter((volume) => !isSwitched(graph, volume));
   await openToWrites(group, qmp, ours);
   const rest = { ...importing, volumes: left, switchedBy: undefined, copiedBy: undefined };
   await group.save({
@@ -126,6 +127,10 @@ async function settle(
   if (left.length === 0) return { isCutOver: true, pauseMs };
   const names = left.map(({ name }) => name).join(', ');
   return { isCutOver: false, why: `volume ${names} could not be switched and is copied again` };
+}
+
+function isSwitched(graph: Graph, { key, number }: ImportingVolume): boolean {
+  return graph.beneath.get(headNode(key)) === layerNode(key, number);
 }
 
 /** What took the place of a volume that is only read is only read itself until it is opened anew. */
