@@ -117,6 +117,10 @@ test('a cut-over that is repeated after it was switched and not recorded loses n
   await site().restartControl();
   await moreWrites(writer, 500);
 
+  await assert.rejects(
+    site().engine.importer.abandon(groupId, { force: false }),
+    /hosts write our copies already; it can only be cut over/,
+  );
   const { isCutOver } = await site().engine.importer.cutOver(groupId, PAUSE_LIMIT_MS);
 
   assert.equal(isCutOver, true);

@@ -163,14 +163,19 @@ export function abandonImport(group: Group, { force }: { readonly force: boolean
     const known = await group.record();
     if (known.importing === undefined || known.hasPresent) {
       if (!known.hasPresent) return;
-      const why = 'hosts write our copies already; it can only be cut over';
-      throw new Failure(`group ${group.id}: ${why}`);
+      throw canOnlyBeCutOver(group);
     }
     if (force) await cutSource(group, known.importing);
     const { record, daemon } = await enter(group);
     const { importing } = record;
     if (importing === undefined) return;
-    if (daemon) await endCopies(group, daemon.qmp, importing);
+    if (daemon) {
+      const graph = await readGraph(daemon.qmp);
+      if (importing.volumes.some((volume) => isSwitched(graph, volume))) {
+        throw canOnlyBeCutOver(group);
+      }
+      await endCopies(group, daemon.qmp, importing);
+    }
     // Where nobody knows which copy hosts wrote last, ours stays beside the source.
     const isUncertain =
       importing.switchedBy !== undefined && importing.switchedBy !== daemon?.instance;
@@ -185,6 +190,10 @@ export function abandonImport(group: Group, { force }: { readonly force: boolean
     });
     await collectGarbage(group, saved);
   });
+}
+
+function canOnlyBeCutOver(group: Group): Failure {
+  return new Failure(`group ${group.id}: hosts write our copies already; it can only be cut over`);
 }
 
 async function endCopies(group: Group, qmp: QmpClient, importing: Importing): Promise<void> {
