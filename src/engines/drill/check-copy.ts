@@ -6,6 +6,9 @@ import type { Partition } from './file-systems.ts';
 import type { OpenedCopy } from './opened-copy.ts';
 import { runTool } from './run-tool.ts';
 
+/** Of a site's own check, in the report: its end. */
+const MAX_SAID_CHARACTERS = 2_000;
+
 /** The partition table, and every file system: of the volume itself, or of each partition. */
 export async function checkVolumes(
   copy: CheckedCopy,
@@ -19,15 +22,15 @@ export async function checkVolumes(
   return all;
 }
 
-async function checkVolume(
+function checkVolume(
   opened: OpenedCopy,
   volume: string,
   signal: AbortSignal,
 ): Promise<readonly DrillCheck[]> {
   const beganMs = performance.now();
   const table = 'partition table';
-  try {
-    return await opened.asFile({ volume }, async (file) => {
+  return orImpossible(table, signal, () =>
+    opened.asFile({ volume }, async (file) => {
       const { fileSystem, table: kind, why } = await identify(file, signal);
       if (why !== undefined) return [impossible(table, why, beganMs)];
       if (kind === undefined) {
@@ -41,15 +44,11 @@ async function checkVolume(
       if (unread !== undefined) return [impossible(table, unread, beganMs)];
       const read = passed(table, `${kind}, ${partitions.length} partition(s)`, beganMs);
       const checks: DrillCheck[] = [read];
-      for (const part of partitions) checks.push(await checkPart(opened, volume, part, signal));
+      for (const part of partitions)
+        checks.push(...(await checkPart(opened, volume, part, signal)));
       return checks;
-    });
-  } catch (error) {
-    signal.throwIfAborted();
-    // It is said in the report: a tool that is missing here says nothing of the data.
-    if (!(error instanceof Failure)) throw error;
-    return [impossible(table, error.message, beganMs)];
-  }
+    }),
+  );
 }
 
 function checkPart(
@@ -57,14 +56,33 @@ function checkPart(
   volume: string,
   part: Partition,
   signal: AbortSignal,
-): Promise<DrillCheck> {
+): Promise<readonly DrillCheck[]> {
   const where = ` in partition ${part.number}`;
+  const what = `file system${where}`;
   const beganMs = performance.now();
-  return opened.asFile({ volume, part }, async (file) => {
-    const { fileSystem, why } = await identify(file, signal);
-    if (fileSystem !== undefined) return checkFileSystem(file, fileSystem, where, signal);
-    return impossible(`file system${where}`, why ?? 'none is recognised', beganMs);
-  });
+  return orImpossible(what, signal, () =>
+    opened.asFile({ volume, part }, async (file) => {
+      const { fileSystem, why } = await identify(file, signal);
+      if (fileSystem !== undefined) return [await checkFileSystem(file, fileSystem, where, signal)];
+      return [impossible(what, why ?? 'none is recognised', beganMs)];
+    }),
+  );
+}
+
+/** A failure is said in the report: that it cannot be opened here says nothing of the data. */
+async function orImpossible(
+  what: string,
+  signal: AbortSignal,
+  check: () => Promise<readonly DrillCheck[]>,
+): Promise<readonly DrillCheck[]> {
+  const beganMs = performance.now();
+  try {
+    return await check();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof Failure)) throw error;
+    return [impossible(what, error.message, beganMs)];
+  }
 }
 
 /**
@@ -93,7 +111,7 @@ export async function runCommand(
   return {
     what,
     verdict,
-    detail: `${command} ended with ${code}: ${said}`,
+    detail: `${command} ended with ${code}: ${said.slice(-MAX_SAID_CHARACTERS)}`,
     durationMs: since(beganMs),
   };
 }

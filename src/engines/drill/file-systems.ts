@@ -46,17 +46,31 @@ export async function partitionsOf(
 }
 
 /** Tells from a tool's end what it found. */
-type Judge = (code: number, said: string) => Verdict;
+type Judge = (code: number, said: string) => Verdict | 'not_replayed';
 
 const zeroPasses: Judge = (code) => (code === 0 ? 'passed' : 'failed');
 
-/** A journal that waits to be replayed is what every host leaves that was cut off: no verdict. */
+/*
+ * A journal that waits to be replayed is what every host leaves that was cut off. What a tool finds
+ * beside that may come of it alone: no verdict.
+ */
+
 const judgeExt: Judge = (code, said) => {
   if (code === 0) return 'passed';
-  if (/skipping journal recovery/i.test(said)) return 'not_possible';
+  if (/skipping journal recovery/i.test(said)) return 'not_replayed';
   // 4: errors are left; 8: it cannot even be read as what it says it is.
   return (code & (4 | 8)) === 0 ? 'not_possible' : 'failed';
 };
+
+/** Without its log it counts what that has not put in place yet, and ends with 1 as for damage. */
+const judgeXfs: Judge = (code, said) => {
+  if (code === 0) return 'passed';
+  // 2: the log has to be replayed first.
+  const isLogIgnored = /metadata changes in a log which is being\s+ignored/i.test(said);
+  return code === 2 || isLogIgnored ? 'not_replayed' : 'failed';
+};
+
+const NOT_REPLAYED = 'its journal has not been replayed, so what was found may come of that alone';
 
 interface Checker {
   readonly command: (file: string) => readonly [string, ...string[]];
@@ -69,11 +83,7 @@ const checkers: Readonly<Record<string, Checker>> = {
   ext2: ext,
   ext3: ext,
   ext4: ext,
-  xfs: {
-    command: (file) => ['xfs_repair', '-n', '-f', file],
-    // 2: the log has to be replayed first.
-    judge: (code, said) => (code === 2 ? 'not_possible' : zeroPasses(code, said)),
-  },
+  xfs: { command: (file) => ['xfs_repair', '-n', '-f', file], judge: judgeXfs },
   btrfs: { command: (file) => ['btrfs', 'check', '--readonly', file], judge: zeroPasses },
   vfat: { command: (file) => ['fsck.fat', '-n', file], judge: zeroPasses },
 };
@@ -91,12 +101,14 @@ export async function checkFileSystem(
   if (checker === undefined) return impossible(what, `nothing here checks ${fileSystem}`, beganMs);
   const { code, said, why } = await runTool(checker.command(file), signal);
   if (code === undefined) return impossible(what, why ?? 'the tool did not end', beganMs);
-  const verdict = checker.judge(code, said);
+  const judged = checker.judge(code, said);
+  const isReplayed = judged !== 'not_replayed';
   const [program] = checker.command(file);
+  const reason = isReplayed ? '' : `; ${NOT_REPLAYED}`;
   return {
     what,
-    verdict,
-    detail: `${program} ended with ${code}: ${lastLine(said)}`,
+    verdict: isReplayed ? judged : 'not_possible',
+    detail: `${program} ended with ${code}: ${lastLine(said)}${reason}`,
     durationMs: since(beganMs),
   };
 }

@@ -7,12 +7,13 @@ import { setTimeout as passes } from 'node:timers/promises';
 const TOOL_LIMIT_MS = 30 * 60_000;
 /** What has ended has printed all; only a process that left its group may hold the pipe. */
 const OUTPUT_LIMIT_MS = 1_000;
-const KEPT_CHARACTERS = 2_000;
+/** A tool names what it cannot do at the beginning, and what it found at the end. */
+const KEPT_CHARACTERS_EACH = 16_000;
 
 export interface ToolRun {
   /** Absent: it is not installed, or did not end by itself, or not in time. */
   readonly code: number | undefined;
-  /** The end of what it printed, both ways. */
+  /** What it printed, both ways: of very much the beginning and the end. */
   readonly said: string;
   /** Why there is no exit code. */
   readonly why: string | undefined;
@@ -38,25 +39,42 @@ export async function runTool(
     env: { ...process.env, ...env, LC_ALL: 'C' },
     detached: true,
   });
-  let said = '';
-  const keep = (text: string): void => void (said = (said + text).slice(-KEPT_CHARACTERS));
-  child.stdout.setEncoding('utf8').on('data', keep);
-  child.stderr.setEncoding('utf8').on('data', keep);
+  const said = new Said();
+  child.stdout.setEncoding('utf8').on('data', (text: string) => said.add(text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => said.add(text));
   const closed = new Promise<void>((resolve) => void child.once('close', () => resolve()));
   try {
     const [code, by] = (await once(child, 'exit', { signal: limit }).finally(() =>
       endGroup(child),
     )) as [number | null, string];
     await Promise.race([closed, passes(OUTPUT_LIMIT_MS, undefined, { ref: false })]);
-    return ended(program, code, by, said.trim());
+    return ended(program, code, by, said.text());
   } catch (error) {
     signal.throwIfAborted();
     const why = limit.aborted ? `within ${TOOL_LIMIT_MS / 60_000} minutes` : String(error);
-    return { code: undefined, said, why: `${program} did not end: ${why}` };
+    return { code: undefined, said: said.text(), why: `${program} did not end: ${why}` };
   } finally {
     child.stdout.destroy();
     child.stderr.destroy();
     child.unref();
+  }
+}
+
+class Said {
+  #head = '';
+  #tail = '';
+  #hasGap = false;
+
+  add(text: string): void {
+    const room = KEPT_CHARACTERS_EACH - this.#head.length;
+    this.#head += text.slice(0, room);
+    const rest = this.#tail + text.slice(room);
+    this.#hasGap ||= rest.length > KEPT_CHARACTERS_EACH;
+    this.#tail = rest.slice(-KEPT_CHARACTERS_EACH);
+  }
+
+  text(): string {
+    return `${this.#head}${this.#hasGap ? '\n…\n' : ''}${this.#tail}`.trim();
   }
 }
 
