@@ -9,6 +9,7 @@ import {
   cutOverImport as cutOverSaga,
   forgetImport,
 } from '../sagas/imports.ts';
+import type { CancelImport } from '../sagas/imports.ts';
 import { lockGroup } from '../sagas/operation.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
@@ -46,7 +47,7 @@ export function cancelImport(
   { store, clock }: Deps,
   { importId, force }: ById & { readonly force: boolean },
 ): Promise<Job> {
-  return store.transaction((tx) => startCancel(tx, importId, force, clock.now()));
+  return store.transaction((tx) => startCancel(tx, { importId, force }, clock.now()));
 }
 
 /**
@@ -61,19 +62,18 @@ export function cleanUpImport({ store, clock }: Deps, { importId }: ById): Promi
       const [what, event] = ['import_session', 'clean_up'] as const;
       refuse({ code: 'wrong_state', what, id, state, event, allowedIn: ['cleanup_required'] });
     }
-    return startCancel(tx, importId, true, clock.now());
+    return startCancel(tx, { importId, force: true, isCleanUp: true }, clock.now());
   });
 }
 
 async function startCancel(
   tx: Transaction,
-  importId: ImportId,
-  force: boolean,
+  how: Omit<CancelImport, 'groupId'>,
   now: number,
 ): Promise<Job> {
-  const { jobId, groupId } = await begin(tx, importId, 'cancel', now);
+  const { jobId, groupId } = await begin(tx, how.importId, 'cancel', now);
   const options = { sagaId: jobId, groupId, now };
-  await startSaga(tx, cancelSaga, { importId, groupId, force }, options);
+  await startSaga(tx, cancelSaga, { ...how, groupId }, options);
   return { jobId };
 }
 

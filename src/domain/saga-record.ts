@@ -42,7 +42,7 @@ export interface SagaProgress {
   readonly etaSeconds: number | undefined;
 }
 
-/** Why an undone saga was undone. */
+/** Why a saga was undone; or why one that is done did not come to what it was asked for. */
 export interface SagaOutcome {
   readonly message: string;
   /** Set when it was a refusal; else the world failed. */

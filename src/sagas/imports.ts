@@ -6,7 +6,7 @@
  *                                ├─ examine-import (cancel_required: what could not be read)
  *                                │ cancel-import ──▶ cancelled (hosts on the source)
  */
-import type { GroupId, ImportId } from '../domain/ids.ts';
+import type { GroupId, ImportId, SagaId } from '../domain/ids.ts';
 import { advanceImport, advanceImportBecause } from '../domain/import-session.ts';
 import type { ByteRange, ImportSession } from '../domain/import-session.ts';
 import { Failure } from '../domain/refusal.ts';
@@ -124,6 +124,7 @@ export const cutOverImport = saga<OfImport>('cut-over-import')
       await tx.imports.change(importId, (s) =>
         advanceImportBecause(s, 'cut_over_undone', now, why),
       );
+      await comeToNothing(tx, sagaId, why);
       return;
     }
     const cutOverPauseMs = result.pauseMs;
@@ -147,6 +148,8 @@ export const cutOverImport = saga<OfImport>('cut-over-import')
 export interface CancelImport extends OfImport {
   /** The source or a host does not answer: end it without rolling back. */
   readonly force: boolean;
+  /** Once more, for what a forced one has left. */
+  readonly isCleanUp?: boolean;
 }
 
 /**
@@ -176,11 +179,13 @@ export const cancelImport = saga<CancelImport>('cancel-import')
     },
   })
   .commit('record', async (tx, of, { close: { closed, trouble } }, { sagaId, now }) => {
-    const { importId, groupId, force } = of;
+    const { importId, groupId, force, isCleanUp = false } = of;
     await unlockGroup(tx, groupId, sagaId);
     if (trouble !== undefined) {
       const event = force ? 'leave_behind' : 'cancel_undone';
       await tx.imports.change(importId, (s) => advanceImportBecause(s, event, now, trouble));
+      // What is forced ends the import, whatever it leaves.
+      if (!force || isCleanUp) await comeToNothing(tx, sagaId, trouble);
       return;
     }
     await tx.imports.change(importId, (s) => ({
@@ -189,6 +194,11 @@ export const cancelImport = saga<CancelImport>('cancel-import')
     }));
     if (closed) await forgetGroup(tx, groupId);
   });
+
+/** The job is done and everything is as it was, or is tried again by somebody: it says why. */
+async function comeToNothing(tx: Transaction, sagaId: SagaId, message: string): Promise<void> {
+  await tx.sagas.change(sagaId, (s) => ({ ...s, outcome: { message, reason: undefined } }));
+}
 
 /** @returns what did not let it be ended */
 async function endCopy(

@@ -65,6 +65,10 @@ export class MemoryImporter implements Importer {
   readonly #imports = new Map<GroupId, MemoryImport>();
   /** Copies stay where they are. */
   isSlow = false;
+  /** Why no cut-over comes about. */
+  cutOverTrouble: string | undefined;
+  /** Why no copy can be ended. */
+  abandonTrouble: string | undefined;
 
   /** @param sources by the host that their endpoint names */
   constructor(engine: MemoryEngine, sources: ReadonlyMap<string, MemorySource>) {
@@ -194,6 +198,9 @@ export class MemoryImporter implements Importer {
     if (!known.isCutOver && copies?.isInStep !== true) {
       return { isCutOver: false, why: 'the copies are not in step' };
     }
+    if (!known.isCutOver && this.cutOverTrouble !== undefined) {
+      return { isCutOver: false, why: this.cutOverTrouble };
+    }
     known.isCutOver = true;
     return { isCutOver: true, pauseMs: 1 };
   }
@@ -201,6 +208,7 @@ export class MemoryImporter implements Importer {
   async abandon(groupId: GroupId): Promise<void> {
     const known = this.#known(groupId);
     if (known?.isCutOver === true) throw new Failure(`group ${groupId} is cut over`);
+    if (this.abandonTrouble !== undefined) throw new Failure(this.abandonTrouble);
     if (known !== undefined) known.copies = undefined;
   }
 

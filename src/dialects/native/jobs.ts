@@ -45,7 +45,9 @@ export const Job = Type.Object({
   id: Uuid,
   kind: Type.String(),
   state: Type.Enum([...states], {
-    description: '`undone` is a failure: everything was put back, and `outcome` says why.',
+    description:
+      '`undone` is a failure: everything was put back, and `outcome` says why. `done` with an ' +
+      '`outcome` came to nothing: it says why, and nothing had to be put back.',
   }),
   groupId: Type.Optional(Uuid),
   parentId: Type.Optional(Uuid),

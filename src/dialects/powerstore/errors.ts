@@ -53,6 +53,11 @@ export function answer(reply: FastifyReply, error: PowerStoreError): FastifyRepl
   return reply.code(codes[error.code][0]).send(sayError(error));
 }
 
+/** The HTTP status of an error, as a job remembers it. */
+export function statusOf({ code }: PowerStoreError): string {
+  return String(codes[code][0]);
+}
+
 /** The body of an error, also as a job remembers it. */
 export function sayError({ code, message, arguments: named }: PowerStoreError) {
   return {

@@ -1,6 +1,5 @@
 /** Import sessions: volumes brought in from a foreign system while their hosts keep writing. */
 import { Type } from 'typebox';
-import type { Job } from '../../app/app-ports.ts';
 import type { CreateImport } from '../../app/create-import.ts';
 import type { ImportView } from '../../app/import-views.ts';
 import type { HostId, ImportId, Instant, SourceId } from '../../domain/ids.ts';
@@ -15,7 +14,7 @@ import { asToken, importState, resourceType as resourceTypeTexts } from './l10n.
 import { needId } from './references.ts';
 import { resourceType } from './resource-types.ts';
 import { operation } from './routes.ts';
-import type { Asked, Outcome, Resource } from './routes.ts';
+import type { Asked, Resource } from './routes.ts';
 import {
   Clearable,
   Flag,
@@ -327,29 +326,12 @@ function command(carryOut: (asked: Asked, importId: ImportId) => Promise<unknown
   });
 }
 
-/** An end that may not come about: the session says why. */
-function unless(
-  undone: readonly ImportState[],
-  { app }: Asked,
-  importId: ImportId,
-  { jobId }: Job,
-): Outcome {
-  const check = async (): Promise<void> => {
-    const { state, trouble, name } = await app.showImport(importId);
-    if (!undone.includes(state)) return;
-    const why = trouble ?? `it is ${states[state]}`;
-    throw new PowerStoreError('import_failed', `Import session ${name}: ${why}.`, importId);
-  };
-  return { jobId, check };
-}
-
 const cutover = operation({
   needs: 'storage',
   schema: body({}),
   run: async (asked) => {
-    const importId = await importIn(asked);
-    const job = await asked.app.cutOverImport({ importId });
-    return unless(['copying', 'ready', 'cancel_required'], asked, importId, job);
+    const { jobId } = await asked.app.cutOverImport({ importId: await importIn(asked) });
+    return { jobId };
   },
 });
 
@@ -357,9 +339,8 @@ const cancel = operation({
   needs: 'storage',
   schema: body({ force: Flag }),
   run: async (asked, { force = false }) => {
-    const importId = await importIn(asked);
-    const job = await asked.app.cancelImport({ importId, force });
-    return unless(['cancel_failed'], asked, importId, job);
+    const { jobId } = await asked.app.cancelImport({ importId: await importIn(asked), force });
+    return { jobId };
   },
 });
 
@@ -367,9 +348,8 @@ const cleanup = operation({
   needs: 'storage',
   schema: body({}),
   run: async (asked) => {
-    const importId = await importIn(asked);
-    const job = await asked.app.cleanUpImport({ importId });
-    return unless(['cleanup_required'], asked, importId, job);
+    const { jobId } = await asked.app.cleanUpImport({ importId: await importIn(asked) });
+    return { jobId };
   },
 });
 

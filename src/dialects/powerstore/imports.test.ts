@@ -13,7 +13,8 @@ import {
   volumeIdOf,
   writeAsHost,
 } from '../../../test/support/powerstore-import.ts';
-import type { ImportId } from '../../domain/ids.ts';
+import type { Json } from '../../../test/support/powerstore-import.ts';
+import type { ImportId, SagaId } from '../../domain/ids.ts';
 
 const MIB = 1024 * 1024;
 
@@ -196,6 +197,56 @@ test('a cut-over whose copies are not in step any more is a failed operation, no
   assert.equal(before['state'], 'Ready_For_Cutover');
   assert.equal((await paris.app.showImport(id as ImportId)).state, 'copying');
 });
+
+for (const [action, trouble] of [
+  ['cutover', 'volume disk1 could not be switched'],
+  ['cancel', 'the data plane does not answer'],
+] as const) {
+  test(`the job of a ${action} that did not come about has failed, with what its caller would have heard`, async (t) => {
+    const world = await foreignSystem(t);
+    lookAfter(t, world.paris);
+    const { here, paris } = world;
+    const id = await begin(world);
+    await becomes(world, id, 'Ready_For_Cutover');
+    const { importer } = paris;
+    importer.isSlow = true;
+    if (action === 'cutover') importer.cutOverTrouble = trouble;
+    else importer.abandonTrouble = trouble;
+
+    const begun = await here.call('POST', `import_session/${id}/${action}?is_async=true`);
+    assert.equal(begun.status, 202);
+    const jobId = String(begun.body['id']);
+    await paris.app.endOfJob(jobId as SagaId);
+
+    const job = await here.call(
+      'GET',
+      `job/${jobId}?select=state,phase,response_status,response_body,resource_action,resource_id`,
+    );
+    const { response_body: body, ...rest } = job.body;
+    assert.deepEqual(rest, {
+      state: 'FAILED',
+      phase: 'Failed',
+      response_status: '422',
+      resource_action: action,
+      resource_id: id,
+    });
+    const { response_type: type, messages } = body as {
+      readonly response_type: string;
+      readonly messages: readonly Json[];
+    };
+    assert.equal(type, 'error_response');
+    assert.deepEqual(
+      messages.map(({ code, severity }) => [code, severity]),
+      [['0xE02040010001', 'Error']],
+    );
+    assert.match(String(messages[0]?.['message_l10n']), new RegExp(trouble));
+    if (action === 'cutover') {
+      importer.isSlow = false;
+      await becomes(world, id, 'Ready_For_Cutover');
+    } else assert.equal((await shown(world, id))['state'], 'Cancel_Failed');
+    assert.equal((await act(world, id, action)).status, 422, 'whoever waits is refused the same');
+  });
+}
 
 test('volumes of a consistency group come in together, as a volume group', async (t) => {
   const world = await foreignSystem(t);

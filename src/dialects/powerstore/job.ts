@@ -2,7 +2,8 @@
 import type { GroupView, SessionView } from '../../app/views.ts';
 import type { GroupId, ImportId, SagaId, SessionId, VolumeId } from '../../domain/ids.ts';
 import type { SagaRecord } from '../../domain/saga-record.ts';
-import { asError, sayError, PowerStoreError } from './errors.ts';
+import { sayError, statusOf } from './errors.ts';
+import { errorOfJob } from './job-errors.ts';
 import { asToken, jobPhase, jobState, resourceType as resourceTypeTexts } from './l10n.ts';
 import { resourceType } from './resource-types.ts';
 import type { NoteDone, Resource } from './routes.ts';
@@ -22,6 +23,7 @@ interface Inputs {
   readonly groupId: GroupId;
   readonly sessionId: SessionId;
   readonly importId: ImportId;
+  readonly isCleanUp?: boolean;
   readonly moves: readonly { readonly from: GroupId; readonly to: GroupId }[];
 }
 
@@ -76,7 +78,9 @@ const kinds: Readonly<
   'open-copy': ofGroup('start_failover_test'),
   'close-copy': ofGroup('stop_failover_test'),
   'cut-over-import': imported('cutover'),
-  'cancel-import': imported('cancel'),
+  'cancel-import': ({ importId: id, isCleanUp = false }) => {
+    return { type: 'import_session', action: isCleanUp ? 'cleanup' : 'cancel', id };
+  },
   'forget-import': imported('delete'),
 };
 
@@ -167,31 +171,25 @@ async function saySaga(world: World, saga: SagaRecord): Promise<readonly Said[]>
     await world.groups(),
   );
   if (about === undefined) return [];
-  const { state, outcome, progress, startedAt, endedAt, parentId } = saga;
-  const error = state === 'undone' ? errorOf(outcome) : undefined;
+  const { progress, startedAt, endedAt, parentId } = saga;
+  const error = errorOfJob(saga);
+  const state = error === undefined ? sagaStates[saga.state] : 'FAILED';
   const { now } = await world.site();
   const eta = progress?.etaSeconds;
   return [
     say(saga.id, about, {
-      state: sagaStates[state],
-      status: state === 'done' ? '204' : error === undefined ? null : '422',
+      state,
+      status: error === undefined ? (state === 'COMPLETED' ? '204' : null) : statusOf(error),
       by: null,
       name: await nameOf(world, about),
       startTime: timestamp(startedAt),
       endTime: timestampOr(endedAt),
       estimatedEnd: eta === undefined || endedAt !== undefined ? null : timestamp(now + eta * 1000),
-      percentage: state === 'done' ? 100 : percentage(progress),
+      percentage: state === 'COMPLETED' ? 100 : percentage(progress),
       parentId: parentId ?? null,
       body: error === undefined ? null : { response_type: 'error_response', ...sayError(error) },
     }),
   ];
-}
-
-function errorOf(outcome: SagaRecord['outcome']): PowerStoreError {
-  const { reason, message = 'the job was undone' } = outcome ?? {};
-  return reason === undefined
-    ? new PowerStoreError('try_again', message)
-    : asError({ reason, message });
 }
 
 function percentage(progress: SagaRecord['progress']): number {

@@ -19,7 +19,7 @@ import type { Need } from '../../domain/user.ts';
 import { callerName } from '../callers.ts';
 import { bodyOf } from './bodies.ts';
 import type { Body } from './bodies.ts';
-import { asError } from './errors.ts';
+import { errorOfJob } from './job-errors.ts';
 import { readIsAsync, readListing, takePart } from './lists.ts';
 import { BASE } from './paths.ts';
 import { checkSelection, findRow, hasAttribute, look, show } from './resource-types.ts';
@@ -51,8 +51,6 @@ export interface Outcome {
   readonly startedJobId?: SagaId;
   /** What the answer holds; a 204 without. */
   readonly answer?: Json;
-  /** Looks, once the job has ended, whether it came to what was asked. @throws if not */
-  readonly check?: () => Promise<void>;
 }
 
 /** A change, and who may ask for it. */
@@ -166,13 +164,13 @@ function mountChanges(
       handler: async (request, reply) => {
         const isAsync = readIsAsync(request.url);
         const asked = askedBy(request, app);
-        const { jobId, startedJobId, answer, check } = await run(asked, bodyOf(request.body));
+        const { jobId, startedJobId, answer } = await run(asked, bodyOf(request.body));
         if (isAsync) {
           const { reference: id, by } = asked;
           const done = { type: type.name, action, id, by };
           return reply.code(202).send({ id: jobId ?? startedJobId ?? noteDone(done) });
         }
-        if (jobId !== undefined) await waitFor(app, jobId, check);
+        if (jobId !== undefined) await waitFor(app, jobId);
         return answer === undefined ? reply.code(204).send() : reply.code(status).send(answer);
       },
     });
@@ -201,9 +199,9 @@ function askedBy(request: FastifyRequest, app: App): Asked {
 /**
  * Waits until a job has ended, but not for ever.
  *
- * @throws PowerStoreError, Failure when it was undone: everything was put back
+ * @throws PowerStoreError, Failure when it did not come to what was asked
  */
-async function waitFor(app: App, jobId: SagaId, check?: Outcome['check']): Promise<void> {
+async function waitFor(app: App, jobId: SagaId): Promise<void> {
   const enough = new AbortController();
   const passed = passes(ANSWER_LIMIT_MS, undefined, { signal: enough.signal, ref: false });
   const ended = app.endOfJob(jobId);
@@ -213,11 +211,9 @@ async function waitFor(app: App, jobId: SagaId, check?: Outcome['check']): Promi
   ended.catch(() => undefined);
   const job = await app.showJob(jobId);
   if (!hasEnded(job)) return;
-  await check?.();
-  if (job.state === 'done') return;
-  const { reason, message = 'the job was undone' } = job.outcome ?? {};
-  if (reason !== undefined) throw asError({ reason, message });
-  throw new Failure(message);
+  const error = errorOfJob(job);
+  if (error === undefined) return;
+  throw error.code === 'try_again' ? new Failure(error.message) : error;
 }
 
 function referenceIn({ params }: FastifyRequest): string {
