@@ -10,10 +10,12 @@ import { FORK_TERM_MS } from '../../src/domain/fork.ts';
 import type { GroupId, SagaId } from '../../src/domain/ids.ts';
 import { Refusal } from '../../src/domain/refusal.ts';
 import type { ReasonCode } from '../../src/domain/refusal.ts';
+import { waitUntil } from '../../src/main/wait-until.ts';
 import { memoryPair } from '../support/memory-site.ts';
 import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
 
 const MIB = 1024 * 1024;
+const LIMIT_MS = 10_000;
 const HOUR_MS = 60 * 60 * 1000;
 const running = { dataPlane: 'running', instance: undefined } as const;
 
@@ -162,6 +164,27 @@ test('a rollback whose other site went silent after it was given back is ended b
   assert.equal((await lyon.engine.inspect(groupId)).serving, true);
 });
 
+test('a rollback that is ended by a failover leaves the old holder closed, also where that has not heard of it', async (t) => {
+  const { paris, lyon, groupId, hear } = await taken(t);
+  await hear(lyon, paris);
+  lyon.trouble.lostBefore.add('returnGroup');
+  const { confirmation } = await lyon.app.preflightRollback({ groupId });
+  const { jobId } = await lyon.app.rollBackFailover({ groupId, confirmation });
+  await passedPointOfNoReturn(lyon, jobId);
+
+  const request = { groupId, force: true };
+  const preflight = await lyon.app.preflightFailover(request);
+  const again = lyon.app.failOverGroup({ ...request, confirmation: preflight.confirmation });
+  await ended(lyon, again);
+  lyon.trouble.lostBefore.delete('returnGroup');
+  assert.equal((await lyon.ended(jobId)).state, 'done');
+
+  const { ownership } = await lyon.app.showGroup(groupId);
+  assert.deepEqual([ownership.holder, ownership.epoch], [lyon.id, 4]);
+  assert.equal((await lyon.engine.inspect(groupId)).serving, true);
+  assert.equal((await paris.engine.inspect(groupId)).serving, false);
+});
+
 interface Orders extends MemoryPair {
   readonly groupId: GroupId;
   /** What blocks 1 to 3 are filled with. */
@@ -221,10 +244,10 @@ async function ended(site: MemorySite, job: Promise<{ readonly jobId: SagaId }>)
 }
 
 async function passedPointOfNoReturn({ app }: MemorySite, jobId: SagaId): Promise<void> {
-  for (;;) {
+  await waitUntil('the group is given back', LIMIT_MS, async () => {
     const { steps } = await app.showJob(jobId);
-    if (steps.some(({ name }) => name === 'point-of-no-return')) return;
-  }
+    return steps.find(({ name }) => name === 'point-of-no-return');
+  });
 }
 
 async function dataOf({ app }: MemorySite, groupId: GroupId) {
