@@ -1,11 +1,9 @@
 import type { Copy } from '../domain/copy.ts';
 import { newId } from '../domain/ids.ts';
 import type { CopyId, ForkId, Instant, SagaId } from '../domain/ids.ts';
-import { hasEnded } from '../domain/saga-record.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Transaction } from '../ports/store.ts';
-import { closeCopy, openCopy } from '../sagas/copies.ts';
-import type { OpenCopy } from '../sagas/copies.ts';
+import { closeCopy, runningOnCopy } from '../sagas/copies.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 
@@ -35,7 +33,7 @@ export async function startClosing(
   now: Instant,
 ): Promise<Job> {
   const { id: copyId, groupId, name, writable, state } = copy;
-  const running = await runningOf(tx, copy);
+  const running = await runningOnCopy(tx, { copyId, groupId });
   if (state === 'closing' && running !== undefined) return { jobId: running };
   if (state === 'opening') refuse({ code: 'busy', groupId, doing: `copy ${name} opens` });
   if (keptForkId !== undefined && !writable) {
@@ -46,14 +44,4 @@ export async function startClosing(
   await tx.copies.change(copyId, (c) => ({ ...c, state: 'closing' }));
   await startSaga(tx, closeCopy, { copyId, groupId, keptForkId }, { sagaId, groupId, now });
   return { jobId: sagaId };
-}
-
-async function runningOf(tx: Transaction, copy: Copy): Promise<SagaId | undefined> {
-  const sagas = await tx.sagas.where({ groupId: copy.groupId });
-  return sagas.find(
-    (saga) =>
-      !hasEnded(saga) &&
-      [openCopy.kind, closeCopy.kind].includes(saga.kind) &&
-      (saga.input as OpenCopy).copyId === copy.id,
-  )?.id;
 }

@@ -50,7 +50,7 @@ export async function discardFork(
 
 /**
  * Counts down what is left of each fork's term. At the end its bytes go, unless they are needed; a
- * fork of the other site leaves the list here.
+ * fork of the other site leaves the list here. One that cannot be discarded is tried again next time.
  */
 export async function countDownForks(
   ports: Deps & Pick<AppPorts, 'clock'>,
@@ -58,15 +58,20 @@ export async function countDownForks(
 ): Promise<void> {
   const { store, clock, here, log } = ports;
   const now = clock.now();
-  for (const { id, name, siteId, groupId } of await store.read((tx) => tx.forks.all())) {
-    const { leftMs = 0 } = await store.transaction((tx) =>
-      tx.forks.change(id, (fork) => counted(fork, elapsedMs, now)),
-    );
+  const forks = await store.transaction(async (tx) => {
+    const all = await tx.forks.all();
+    return Promise.all(all.map(({ id }) => tx.forks.change(id, (f) => counted(f, elapsedMs, now))));
+  });
+  for (const { id: forkId, name, siteId, groupId, leftMs = 0 } of forks) {
     if (leftMs > 0) continue;
-    if (siteId !== here) await store.transaction((tx) => tx.forks.remove(id));
-    else if (await isNeeded(ports, id, groupId)) continue;
-    else await discardFork(ports, { forkId: id });
-    log.info({ event: 'fork_expired', forkId: id, name, groupId });
+    try {
+      if (siteId !== here) await store.transaction((tx) => tx.forks.remove(forkId));
+      else if (await isNeeded(ports, forkId, groupId)) continue;
+      else await discardFork(ports, { forkId });
+      log.info({ event: 'fork_expired', forkId, name, groupId });
+    } catch (error) {
+      log.error({ event: 'fork_not_discarded', forkId, name, groupId, error });
+    }
   }
 }
 

@@ -125,6 +125,11 @@ test('a destination that has nothing gets the newest point, not the whole histor
   assert.equal(nextUnsent([point(1, false), point(3, false), point(2, false)])?.sequence, 3);
 });
 
+test('points of a history that the other site has nothing of are never sent to it', () => {
+  assert.equal(nextUnsent([point(-1, false), point(0, false)]), undefined);
+  assert.equal(nextUnsent([point(0, false), point(7, false)])?.sequence, 7);
+});
+
 const history = fc
   .array(fc.record({ common: fc.boolean(), expiring: fc.boolean() }), { maxLength: 40 })
   .map((rows) => rows.map(({ common, expiring }, i) => point(i + 1, common, expiring)));

@@ -8,7 +8,10 @@ import type { Remarks } from './remarks.ts';
 export interface RecoveryPoint {
   readonly id: PointId;
   readonly groupId: GroupId;
-  /** Grows by one with each point of the group, across changes of holder. */
+  /**
+   * Grows by one with each point of the group, across changes of holder. Zero or less: of a history
+   * that the other site has nothing of.
+   */
   readonly sequence: number;
   readonly epoch: number;
   readonly sealedAt: Instant;
@@ -36,11 +39,12 @@ export function newestCommon(points: readonly RecoveryPoint[]): RecoveryPoint | 
 
 /**
  * The sealed point that is sent before a new one is sealed: the oldest that the other site does not
- * have yet. Where nothing is common the older ones would only be copied to be left behind.
+ * have yet. Where nothing is common the older ones would only be copied to be left behind, and those
+ * of another history stay where they are.
  */
 export function nextUnsent(points: readonly RecoveryPoint[]): RecoveryPoint | undefined {
   const common = newestCommon(points);
-  if (common === undefined) return newest(points);
+  if (common === undefined) return newest(points.filter(({ sequence }) => sequence > 0));
   return bySequence(points).find((p) => p.sequence > common.sequence);
 }
 

@@ -5,7 +5,9 @@
 import { historyOfCopy } from '../domain/copy.ts';
 import type { Copy } from '../domain/copy.ts';
 import { newId } from '../domain/ids.ts';
-import type { CopyId, ForkId, GroupId, HistoryId } from '../domain/ids.ts';
+import type { CopyId, ForkId, GroupId, HistoryId, SagaId } from '../domain/ids.ts';
+import { hasEnded } from '../domain/saga-record.ts';
+import type { Transaction } from '../ports/store.ts';
 import { newFork } from './forks.ts';
 import { sessionOf } from './offer.ts';
 import { ignoringRefusals } from './operation.ts';
@@ -80,6 +82,20 @@ export const closeCopy = saga<CloseCopy>('close-copy')
       await ignoringRefusals(peer.noteFork(session.peerId, fork));
     },
   });
+
+/** What opens or closes a copy now. */
+export async function runningOnCopy(
+  tx: Transaction,
+  { copyId, groupId }: OpenCopy,
+): Promise<SagaId | undefined> {
+  const sagas = await tx.sagas.where({ groupId });
+  return sagas.find(
+    (saga) =>
+      !hasEnded(saga) &&
+      [openCopy.kind, closeCopy.kind].includes(saga.kind) &&
+      (saga.input as OpenCopy).copyId === copyId,
+  )?.id;
+}
 
 async function open({ store, engine }: SagaPorts, copyId: CopyId): Promise<void> {
   const copy = await store.read((tx) => tx.copies.need(copyId));

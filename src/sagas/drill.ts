@@ -14,7 +14,7 @@ import { Failure, Refusal } from '../domain/refusal.ts';
 import type { VolumeHash } from '../ports/engine.ts';
 import type { CheckedVolumes } from '../ports/drill-tools.ts';
 import type { Transaction } from '../ports/store.ts';
-import { closeCopy } from './copies.ts';
+import { closeCopy, runningOnCopy } from './copies.ts';
 import { saga, startSaga } from './saga.ts';
 import type { SagaPorts, StepControl } from './saga.ts';
 
@@ -131,8 +131,9 @@ async function endTest(
   const closing = await store.transaction(async (tx) => {
     if ((await tx.sagas.get(closeSagaId)) !== undefined) return closeSagaId;
     const copy = await tx.copies.get(copyId);
-    // Somebody ended it by hand, or it is on its way.
-    if (copy === undefined || copy.state === 'closing') return undefined;
+    if (copy === undefined) return undefined;
+    // Somebody ends it by hand, or its term does.
+    if (copy.state === 'closing') return runningOnCopy(tx, { copyId, groupId });
     await tx.copies.change(copyId, (c) => ({ ...c, state: 'closing' }));
     const input = { copyId, groupId, keptForkId: undefined };
     return startSaga(tx, closeCopy, input, { sagaId: closeSagaId, groupId, now: clock.now() });

@@ -7,8 +7,9 @@ import { countDownForks } from '../../src/app/forks.ts';
 import { beatFor, exchangeBeats, meetPeer } from '../../src/app/meet-peer.ts';
 import { setAsidePresent } from '../../src/app/set-aside-present.ts';
 import { FORK_TERM_MS } from '../../src/domain/fork.ts';
-import type { GroupId, SagaId } from '../../src/domain/ids.ts';
-import { Refusal } from '../../src/domain/refusal.ts';
+import { newId } from '../../src/domain/ids.ts';
+import type { ForkId, GroupId, SagaId } from '../../src/domain/ids.ts';
+import { Failure, Refusal } from '../../src/domain/refusal.ts';
 import type { ReasonCode } from '../../src/domain/refusal.ts';
 import { waitUntil } from '../../src/main/wait-until.ts';
 import { memoryPair } from '../support/memory-site.ts';
@@ -123,6 +124,29 @@ test('what the old holder set aside outlives its term while it may be returned t
   await countDownForks(paris.ports, 1);
   assert.deepEqual(await paris.app.listForks({ groupId }), []);
   assert.deepEqual((await paris.engine.inspect(groupId)).forks, []);
+});
+
+test('a fork that cannot be discarded keeps no other from its end, and is discarded when it can', async (t) => {
+  const { paris, lyon, groupId, hear } = await taken(t);
+  await hear(lyon, paris);
+  await lyon.app.commitFailover({ groupId });
+  await hear(lyon, paris);
+  const [fork] = await paris.app.listForks({ groupId });
+  assert.ok(fork);
+  const other = { ...fork, id: newId<ForkId>(), siteId: lyon.id };
+  await paris.ports.store.transaction((tx) => tx.forks.insert(other));
+  const discardFork = paris.engine.discardFork.bind(paris.engine);
+  paris.engine.discardFork = () => Promise.reject(new Failure('another stands on it'));
+
+  await countDownForks(paris.ports, FORK_TERM_MS);
+  assert.deepEqual(
+    (await paris.app.listForks({ groupId })).map(({ id, leftMs }) => [id, leftMs]),
+    [[fork.id, 0]],
+  );
+
+  paris.engine.discardFork = discardFork;
+  await countDownForks(paris.ports, 1);
+  assert.deepEqual(await paris.app.listForks({ groupId }), []);
 });
 
 test('a rollback needs the confirmation, and a term lies between a minute and three days', async (t) => {
