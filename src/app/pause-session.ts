@@ -5,13 +5,14 @@
  *                                               a second pause, later, pauses it, too
  *   there: resumed ──▶ here: resumed            never one side alone
  */
-import type { SagaId, SessionId } from '../domain/ids.ts';
+import type { Instant, SagaId, SessionId } from '../domain/ids.ts';
 import { requireEpoch } from '../domain/ownership.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
 import { advance, isPaused, pauseBy, resumed } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
 import type { PauseRequest } from '../ports/peer.ts';
 import type { Transaction } from '../ports/store.ts';
+import { noteOfMirror } from '../sagas/operation.ts';
 import type { AppPorts } from './app-ports.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'clock' | 'sagas' | 'peer'>;
@@ -35,9 +36,7 @@ export async function pauseSession(
   { sessionId, by, event = 'pause' }: PauseSession,
 ): Promise<ReplicationSession> {
   const { store, clock } = ports;
-  const paused = await store.transaction((tx) =>
-    tx.sessions.change(sessionId, (s) => pauseBy(s, event, clock.now())),
-  );
+  const paused = await store.transaction((tx) => pauseHere(tx, sessionId, event, clock.now()));
   await endCycle(ports, paused, by);
   if (!(await tell(ports, paused, true))) return paused;
   return store.transaction((tx) =>
@@ -88,10 +87,23 @@ export async function hearPause(
   const changed = await store.transaction(async (tx) => {
     const session = await sessionNamed(tx, request);
     if (!request.paused) return tx.sessions.change(session.id, (s) => resumed(s, now));
-    const paused = await tx.sessions.change(session.id, (s) => pauseBy(s, 'paused_there', now));
+    const paused = await pauseHere(tx, session.id, 'paused_there', now);
     return isPaused(paused) ? paused : refuseState(paused, 'pause', ['ok', 'synchronizing']);
   });
   if (request.paused) await endCycle(ports, changed, 'the other site, where it was paused');
+}
+
+/** Hosts of a synchronous one write here alone from then on: that is said before they may. */
+async function pauseHere(
+  tx: Transaction,
+  sessionId: SessionId,
+  event: Parameters<typeof pauseBy>[1],
+  now: Instant,
+): Promise<ReplicationSession> {
+  const paused = await tx.sessions.change(sessionId, (s) => pauseBy(s, event, now));
+  if (!isPaused(paused) || paused.role !== 'source') return paused;
+  await noteOfMirror(tx, paused.groupId, 'ended', `the session is ${paused.state}`, now);
+  return tx.sessions.need(sessionId);
 }
 
 async function sessionNamed(

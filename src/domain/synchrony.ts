@@ -16,7 +16,7 @@ export interface Synchrony {
   readonly onLoss?: OnLoss | undefined;
   /** Somebody let hosts go on, or parted the sites on purpose: until in sync again nothing is held. */
   readonly released?: boolean | undefined;
-  /** Its mirror was begun with other terms, and another is to take its place. */
+  /** Its mirror was begun with other terms, or was to hold hosts that are released: another is to come. */
   readonly isStale?: boolean | undefined;
   /** As the source sees it, and as it last told the destination. */
   readonly condition: DataCondition;
@@ -161,6 +161,12 @@ export function proven(session: ReplicationSession, mirrorId: MirrorId): Replica
   const { sync } = session;
   if (sync?.mirrorId !== mirrorId) return session;
   return { ...session, sync: { ...sync, unproven: undefined } };
+}
+
+/** The session whose mirror, if there is one, is to be ended whether it answers or not. */
+export function withStaleMirror(session: ReplicationSession): ReplicationSession {
+  const { sync } = session;
+  return sync?.mirrorId === undefined ? session : { ...session, sync: { ...sync, isStale: true } };
 }
 
 /** The point after which everything is to be compared; undefined: there is none that old any more. */

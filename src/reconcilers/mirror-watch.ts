@@ -107,8 +107,9 @@ async function watch(
     }
     const lost = judgement?.fact === 'broken' && sight.state !== 'absent';
     if (isLevel && !lost && sync.unproven !== undefined) return prove(ports, session, memory);
-    // A data plane that holds its hosts for a standby that is gone is not waited for.
-    const isInVain = lost && sync.onLoss === 'hold';
+    // A data plane that holds its hosts is not waited for where the standby is gone, or it is to end.
+    const isOver = sync.isStale === true || !wantsMirror(session);
+    const isInVain = isOver || (lost && sync.onLoss === 'hold');
     if (sight.state !== 'silent' || isInVain)
       act(ports, session, lost || sight.state === 'silent' ? 'failed' : sight.state, memory);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Two sites in the states from which sagas start. */
 import assert from 'node:assert/strict';
 import type { ImportView } from '../../src/app/import-views.ts';
+import type { OnLoss } from '../../src/domain/synchrony.ts';
 import type { GroupId, ImportId, SagaId } from '../../src/domain/ids.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
 import { keepImports } from '../../src/app/keep-imports.ts';
@@ -75,11 +76,11 @@ export async function sync(site: MemorySite): Promise<void> {
 }
 
 /** Each write of Paris's hosts is at both sites, both have recorded it, and no point has the last. */
-export async function ordersInSync(pair: MemoryPair): Promise<void> {
+export async function ordersInSync(pair: MemoryPair, onLoss?: OnLoss): Promise<void> {
   const { paris, lyon, clock } = pair;
   await copiedOrders(pair);
   const [{ id: sessionId } = assert.fail('no session')] = await paris.app.listSessions();
-  await paris.app.changeSession({ sessionId, mode: 'sync' });
+  await paris.app.changeSession({ sessionId, mode: 'sync', ...(onLoss && { onLoss }) });
   const session = () => paris.ports.store.read((tx) => tx.sessions.need(sessionId));
   await keepMirror(paris.ports, await session(), 'absent');
   await write(paris, 'data', 3, 3);
