@@ -46,7 +46,8 @@ export async function prepareReturn(
 
 /**
  * The group is this site's again, as it was when it was taken: what was set aside is the present, its
- * points are the group's, and hosts that knew its history go on with it. Returns when it is served.
+ * points are the group's, and hosts that knew its history go on with it. Who may attach is what it was
+ * there last: a host that was unmapped meanwhile stays outside. Returns when it is served.
  *
  * A repeat does what is left to do. Until the row says that this site holds the group nobody is served,
  * and the lock keeps everything else away.
@@ -111,6 +112,7 @@ async function record(
     overtaken: undefined,
     standsOn: basePointId,
     offline: false,
+    hosts: request.hosts,
   }));
   const now = clock.now();
   const session = await needSession(tx, groupId);

@@ -288,6 +288,8 @@ export interface ReturnGroup {
   readonly aside: HistoryAside;
   /** Of whatever stands in the way there: it is kept as this. */
   readonly spareForkId: ForkId;
+  /** That may attach, as they were mapped by the holder that returns it. */
+  readonly hosts: readonly string[];
 }
 
 /** What a host needs of one site to attach there what is mapped to it, and to ask where it is. */

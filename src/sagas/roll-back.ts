@@ -87,11 +87,11 @@ export const rollBack = saga<RollBack>('roll-back')
       { 'lock-peer': aside, [POINT_OF_NO_RETURN]: { epoch } },
       { sagaId },
     ) => {
-      const { ownership } = await store.read((tx) => tx.groups.need(groupId));
+      const { ownership, hosts } = await store.read((tx) => tx.groups.need(groupId));
       // Somebody failed over here in the meantime: there is nothing left to return.
       if (ownership.epoch !== epoch) return { overtaken: true };
       // Refused when the other site has taken the group by itself meanwhile, to stand on something else.
-      const returned = peer.returnGroup(to, { groupId, epoch, sagaId, aside, spareForkId });
+      const returned = peer.returnGroup(to, { groupId, epoch, sagaId, aside, spareForkId, hosts });
       return { overtaken: await isRefusedAs(returned, 'stale_epoch') };
     },
   })

@@ -42,6 +42,19 @@ test('a rollback brings back what the old holder had, keeps what the new one wro
   await sameAtBoth(paris, lyon, groupId);
 });
 
+test('a host that was unmapped while a failover was provisional stays outside after the rollback', async (t) => {
+  const { paris, lyon, groupId, hear, rollBack } = await taken(t);
+  await hear(lyon, paris);
+  const [host] = await lyon.app.listHosts();
+  assert.ok(host);
+  await lyon.app.unmapHost({ groupId, hostId: host.id });
+  await rollBack();
+
+  assert.deepEqual((await paris.app.showGroup(groupId)).hosts, []);
+  const { address } = await paris.engine.inspect(groupId);
+  assert.throws(() => paris.engine.attach(address?.port ?? 0, 'data', 'app1'), /app1/);
+});
+
 test('what the new holder wrote before a rollback can be mounted from the fork', async (t) => {
   const { paris, lyon, groupId, hear, rollBack } = await taken(t);
   await hear(lyon, paris);

@@ -266,6 +266,7 @@ export const messages = {
       sagaId: Id,
       aside: HistoryAside,
       spareForkId: Id,
+      hosts: Type.Array(Name),
     }),
     answer: Nothing,
   },
