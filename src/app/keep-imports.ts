@@ -88,18 +88,21 @@ async function keepCopying(ports: Deps, session: ImportSession, meters: Meters):
   await noteProgress(ports, session, seen, meters);
 }
 
-/** In step: now both are compared, or have been, or need not be. */
+/**
+ * In step: now both are compared, or have been, or need not be. All is copied then: what the data plane
+ * counts as left is what hosts write at this moment, which goes to both.
+ */
 async function settleCopy(
   { store, clock }: Deps,
   { id }: ImportSession,
-  { copiedBytes, totalBytes }: ImportInspection,
+  { totalBytes }: ImportInspection,
 ): Promise<void> {
   await store.transaction(async (tx) => {
     const now = clock.now();
     const session = await tx.imports.need(id);
     if (session.state !== 'copying') return;
     const { groupId, settings, comparison, comparisonsFailed, trouble } = session;
-    const done = { copiedBytes, totalBytes, etaSeconds: 0, bytesPerSecond: undefined };
+    const done = { copiedBytes: totalBytes, totalBytes, etaSeconds: 0, bytesPerSecond: undefined };
     const progress = { ...done, averageBytesPerSecond: session.progress?.averageBytesPerSecond };
     const settled = { ...session, progress };
     if (!settings.verify || comparison !== undefined) {

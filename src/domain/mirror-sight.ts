@@ -47,10 +47,16 @@ export interface Judgement {
   readonly why: string;
 }
 
+/** Whether hosts are to wait for the destination: they have been in sync, and nobody let them go. */
+function mayMakeWait({ released, condition }: Synchrony): boolean {
+  return released !== true && condition.state !== 'catching_up';
+}
+
 /**
  * What a look at the mirror means for the session. In sync are two copies only while every volume is
- * level, what was written while they were parted has been compared, nothing waits, the standby's data plane is the one that opened it and was heard of
- * lately, and the destination has recorded that it is complete.
+ * level, what was written while they were parted has been compared, nothing waits, the standby's data
+ * plane is the one that opened it and was heard of lately, and the destination has recorded that it
+ * is complete.
  */
 export function judge(sync: Synchrony, sight: MirrorSight): Judgement | undefined {
   const { state, waitingMs, heardAgoMs, strangerMs } = sight;
@@ -63,7 +69,10 @@ export function judge(sync: Synchrony, sight: MirrorSight): Judgement | undefine
   if (strangerMs >= STRANGER_LIMIT_MS) return says('broken', 'the standby lost its data plane');
   if (state === 'silent') return says('held_up', 'the data plane here does not answer');
   if (waitingMs >= cutAfterMs(sync)) {
-    return says('held_up', `a write has waited ${Math.round(waitingMs)} ms for the other site`);
+    const why = `a write has waited ${Math.round(waitingMs)} ms for the other site`;
+    // A mirror of such a session would hold it for a year, and was to hold nothing yet.
+    const isForNothing = sync.onLoss === 'hold' && !mayMakeWait(sync);
+    return says(isForNothing ? 'broken' : 'held_up', why);
   }
   const freshMs = Math.max(LEAST_FRESH_MS, sync.stallSeconds * 1000);
   if (heardAgoMs === undefined || heardAgoMs > freshMs) {

@@ -93,6 +93,22 @@ test('an import waits in ready, in step with every write, until it is cut over b
   assert.equal(volume.group.importing, undefined);
 });
 
+test('an import that is ready is copied whole, whatever hosts write at that moment', async (t) => {
+  const w = await world(t);
+  const { importer } = w.paris;
+  const inspect = importer.inspect.bind(importer);
+  importer.inspect = async (groupId) => {
+    const seen = await inspect(groupId);
+    return seen.copy === 'in_step' ? { ...seen, copiedBytes: seen.totalBytes - 4096 } : seen;
+  };
+  const importId = await begin(w);
+  await watch(w);
+
+  const { state, progress } = await w.paris.app.showImport(importId);
+
+  assert.deepEqual([state, progress?.copiedBytes, progress?.totalBytes], ['ready', MIB, MIB]);
+});
+
 test('an automatic cut-over and the replication after it need nobody', async (t) => {
   const w = await world(t);
   const protect = { peerId: w.lyon.id, rpoSeconds: 60 };
