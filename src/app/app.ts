@@ -42,7 +42,14 @@ import type { CreateVolume } from './create-volume.ts';
 import { commitFailover, preflightRollback, rollBackFailover } from './decide-failover.ts';
 import type { RollBackFailover } from './decide-failover.ts';
 import { acknowledgeFailover } from './acknowledge-failover.ts';
-import { cancelImport, cleanUpImport, cutOverImport, deleteImport } from './end-import.ts';
+import {
+  cancelImport,
+  cleanUpImport,
+  cutOverImport,
+  deleteImport,
+  finishImport,
+  rollBackImport,
+} from './end-import.ts';
 import { failOverGroup, preflightFailover } from './fail-over-group.ts';
 import type { FailOverGroup } from './fail-over-group.ts';
 import { enrolHost } from './enrol-host.ts';
@@ -233,6 +240,8 @@ export function createApp(ports: AppPorts) {
     pauseImport: (r: ByImport) => pauseImport(ports, r),
     resumeImport: (r: ByImport) => resumeImport(ports, r),
     cutOverImport: (r: ByImport) => cutOverImport(ports, r),
+    rollBackImport: (r: ByImport) => rollBackImport(ports, r),
+    finishImport: (r: ByImport) => finishImport(ports, r),
     cancelImport: (r: ByImport & { force: boolean }) => cancelImport(ports, r),
     cleanUpImport: (r: ByImport) => cleanUpImport(ports, r),
     deleteImport: (r: ByImport) => deleteImport(ports, r),

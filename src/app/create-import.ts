@@ -1,5 +1,6 @@
 import type { ImportSession, ImportSettings, ImportVolume } from '../domain/import-session.ts';
 import { MAX_IMPORT_VOLUMES } from '../domain/import-session.ts';
+import { MAX_ROLLBACK_SECONDS, MIN_ROLLBACK_SECONDS } from '../domain/import-rollback.ts';
 import { checkSourceVolume } from '../domain/import-source.ts';
 import type { ImportSource, WantedSourceVolume } from '../domain/import-source.ts';
 import { newId } from '../domain/ids.ts';
@@ -29,6 +30,8 @@ export interface CreateImport {
   readonly bytesPerSecond?: number | undefined;
   readonly scheduledAt?: Instant | undefined;
   readonly protect?: { readonly peerId: SiteId; readonly rpoSeconds: number } | undefined;
+  /** The source is kept current for so long after the cut-over; absent: it is not. */
+  readonly rollbackForSeconds?: number | undefined;
 }
 
 export interface WantedImportVolume extends WantedSourceVolume {
@@ -108,8 +111,9 @@ function newSession(
 }
 
 function checkSettings(request: CreateImport): ImportSettings {
-  const { bytesPerSecond, protect, scheduledAt } = request;
+  const { bytesPerSecond, protect, scheduledAt, rollbackForSeconds } = request;
   checkRate(bytesPerSecond);
+  checkRollback(rollbackForSeconds);
   const rpoSeconds = protect?.rpoSeconds ?? MIN_RPO_SECONDS;
   if (
     !Number.isSafeInteger(rpoSeconds) ||
@@ -127,7 +131,16 @@ function checkSettings(request: CreateImport): ImportSettings {
     hosts: [...new Set(request.hosts ?? [])],
     bytesPerSecond,
     protect,
+    rollbackForSeconds,
   };
+}
+
+function checkRollback(seconds: number | undefined): void {
+  const isSound = seconds === undefined || Number.isSafeInteger(seconds);
+  const inRange = (seconds ?? MIN_ROLLBACK_SECONDS) >= MIN_ROLLBACK_SECONDS;
+  if (isSound && inRange && (seconds ?? 0) <= MAX_ROLLBACK_SECONDS) return;
+  const wanted = `a whole number from ${MIN_ROLLBACK_SECONDS} to ${MAX_ROLLBACK_SECONDS}`;
+  refuse({ code: 'invalid', field: 'rollbackForSeconds', wanted, seen: String(seconds) });
 }
 
 const LEAST_RATE = 64 * 1024;
@@ -142,7 +155,7 @@ export function checkRate(bytesPerSecond: number | undefined): void {
 
 function checkVolumes(
   { endpoint }: ImportSource,
-  { volumes, group, waitForHosts }: CreateImport,
+  { volumes, group, waitForHosts, rollbackForSeconds }: CreateImport,
 ): readonly Pick<ImportVolume, 'name' | 'from'>[] {
   if (volumes.length === 0 || volumes.length > MAX_IMPORT_VOLUMES) {
     const wanted = `1 to ${MAX_IMPORT_VOLUMES}`;
@@ -171,6 +184,10 @@ function checkVolumes(
   if (readOnly > 0 && waitForHosts === true) {
     const why = 'no host can attach a source that is only read; it may attach after the cut-over';
     refuse({ code: 'unsupported', what: 'waiting for hosts', why });
+  }
+  if (readOnly > 0 && rollbackForSeconds !== undefined) {
+    const why = 'the source is only read, so it cannot be kept current';
+    refuse({ code: 'unsupported', what: 'a way back after the cut-over', why });
   }
   return checked;
 }

@@ -1,5 +1,6 @@
+import { beginRollback, closeWindow } from '../domain/import-rollback.ts';
 import { advanceImport } from '../domain/import-session.ts';
-import type { ImportEvent } from '../domain/import-session.ts';
+import type { ImportEvent, ImportSession } from '../domain/import-session.ts';
 import { newId } from '../domain/ids.ts';
 import type { GroupId, ImportId, SagaId } from '../domain/ids.ts';
 import { refuse } from '../domain/refusal.ts';
@@ -11,6 +12,7 @@ import {
 } from '../sagas/imports.ts';
 import type { CancelImport } from '../sagas/imports.ts';
 import { lockGroup } from '../sagas/operation.ts';
+import { rollBackImport as rollBackSaga } from '../sagas/roll-back-import.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 
@@ -34,6 +36,32 @@ export async function startCutOver(tx: Transaction, importId: ImportId, now: num
   const { jobId, groupId } = await begin(tx, importId, 'cut_over', now);
   await startSaga(tx, cutOverSaga, { importId, groupId }, { sagaId: jobId, groupId, now });
   return { jobId };
+}
+
+/**
+ * Takes hosts back to the source after the cut-over, with every write that they got an answer for.
+ *
+ * @throws Refusal `not_found`, `wrong_state`, `unsupported` where the source is not kept current or
+ *   its term is over, `busy` while it is not in step
+ */
+export function rollBackImport({ store, clock }: Deps, { importId }: ById): Promise<Job> {
+  return store.transaction(async (tx) => {
+    const now = clock.now();
+    const { groupId } = await tx.imports.change(importId, (s) => beginRollback(s, now));
+    const jobId = newId<SagaId>();
+    await lockGroup(tx, groupId, jobId, importId);
+    await startSaga(tx, rollBackSaga, { importId, groupId }, { sagaId: jobId, groupId, now });
+    return { jobId };
+  });
+}
+
+/**
+ * Lets the source go before its term; the import watch does it.
+ *
+ * @throws Refusal `not_found`, `unsupported` where the source is not kept current
+ */
+export function finishImport({ store, clock }: Deps, { importId }: ById): Promise<ImportSession> {
+  return store.transaction((tx) => tx.imports.change(importId, (s) => closeWindow(s, clock.now())));
 }
 
 /**
@@ -81,14 +109,19 @@ async function startCancel(
  * Removes the record of an import that has ended. Of a cancelled one that hosts go on with, the
  * way to the source closes, too.
  *
- * @throws Refusal `not_found`, `wrong_state`, `in_use` while hosts may attach the source through it
+ * @throws Refusal `not_found`, `wrong_state`, `in_use` while hosts may attach the source through it,
+ *   or go back to it
  */
 export function deleteImport({ store, clock }: Deps, { importId }: ById): Promise<Job> {
   return store.transaction(async (tx) => {
     const session = await tx.imports.need(importId);
     const now = clock.now();
     advanceImport(session, 'delete', now);
-    const { groupId, name } = session;
+    const { groupId, name, rollback } = session;
+    if (rollback !== undefined) {
+      const by = 'the way back to its source; finish it first';
+      refuse({ code: 'in_use', what: 'import_session', id: name, by });
+    }
     const group = await tx.groups.get(groupId);
     const isOpen = group?.importing === importId;
     if (isOpen && group.hosts.length > 0) {

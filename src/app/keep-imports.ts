@@ -22,22 +22,37 @@ import { ProgressMeter } from '../sagas/progress-meter.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts } from './app-ports.ts';
 import { startCutOver } from './end-import.ts';
+import { keepRollback } from './keep-rollback.ts';
+import type { Tries } from './keep-rollback.ts';
 import { protectGroup } from './protect-group.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'importer' | 'clock' | 'here' | 'log' | 'stallBound'>;
 
 const MAX_COMPARISONS = 3;
 
-/** What a process remembers of copies between rounds: only how fast they are. */
-export type Meters = Map<ImportId, ProgressMeter>;
+/** What a process remembers between rounds: how fast copies are, and when it tried a source. */
+export interface Memory {
+  readonly meters: Meters;
+  readonly tries: Tries;
+}
 
-export async function keepImports(ports: Deps, meters: Meters): Promise<void> {
+type Meters = Map<ImportId, ProgressMeter>;
+
+export function newMemory(): Memory {
+  return { meters: new Map(), tries: new Map() };
+}
+
+export async function keepImports(ports: Deps, memory: Memory): Promise<void> {
+  const { meters, tries } = memory;
   await ports.store.transaction((tx) => takeFromQueue(tx, ports.clock.now()));
   const sessions = await ports.store.read((tx) => tx.imports.all());
   for (const id of meters.keys()) {
     if (!sessions.some((s) => s.id === id && s.state === 'copying')) meters.delete(id);
   }
-  const kept = await Promise.allSettled(sessions.map((s) => keepImport(ports, s, meters)));
+  for (const id of tries.keys()) {
+    if (!sessions.some((s) => s.id === id && s.rollback !== undefined)) tries.delete(id);
+  }
+  const kept = await Promise.allSettled(sessions.map((s) => keepImport(ports, s, memory)));
   for (const [index, one] of kept.entries()) {
     if (one.status === 'fulfilled') continue;
     const importId = sessions[index]?.id;
@@ -61,7 +76,8 @@ async function takeFromQueue(tx: Transaction, now: Instant): Promise<void> {
   }
 }
 
-async function keepImport(ports: Deps, session: ImportSession, meters: Meters): Promise<void> {
+async function keepImport(ports: Deps, session: ImportSession, memory: Memory): Promise<void> {
+  const { meters, tries } = memory;
   switch (session.state) {
     case 'copying':
       return keepCopying(ports, session, meters);
@@ -70,7 +86,8 @@ async function keepImport(ports: Deps, session: ImportSession, meters: Meters): 
     case 'ready':
       return keepReady(ports, session);
     case 'completed':
-      return protectImported(ports, session);
+      if (session.rollback === undefined) return protectImported(ports, session);
+      return keepRollback(ports, session, session.rollback, tries);
     default:
       return undefined;
   }

@@ -279,6 +279,14 @@ export interface Import extends Named {
   readonly restarts: number;
   readonly restartedBecause?: string;
   readonly cutOverPauseMs?: number;
+  readonly rollbackForSeconds?: number;
+  readonly rollback?: {
+    readonly until: string;
+    readonly source: string;
+    readonly since: string;
+    readonly leftBytes: number;
+    readonly why?: string;
+  };
   readonly automaticCutover: boolean;
   readonly hosts: readonly string[];
   readonly bytesPerSecond?: number;

@@ -118,6 +118,27 @@ function addEndCommands(command: Command, terminal: Terminal): void {
 
   longOptions(
     command
+      .command('rollback <import>')
+      .summary('after the cut-over: take hosts back to a source that is kept current'),
+  ).action(
+    onSite<[string], FollowOptions>(terminal, (cli, [name], follow) =>
+      end(cli, { name, verb: 'rollback', wanted: 'rolled_back' }, follow),
+    ),
+  );
+
+  command
+    .command('finish <import>')
+    .summary('let a source that is kept current go before its term; no way back from then on')
+    .action(
+      onSite<[string]>(terminal, async (cli, [name]) => {
+        const path = `${pathOf(name)}/finish`;
+        const finished = await cli.api.ask<Import>({ method: 'POST', path });
+        print(cli, finished, () => `the source of import ${finished.name} is let go\n`);
+      }),
+    );
+
+  longOptions(
+    command
       .command('cancel <import>')
       .summary('end it before its cut-over; hosts go on with the source')
       .option('--force', 'although the source does not answer: hosts are disconnected'),
@@ -149,7 +170,7 @@ function addEndCommands(command: Command, terminal: Terminal): void {
 
 interface Ending {
   readonly name: string;
-  readonly verb: 'cutover' | 'cancel' | 'cleanup';
+  readonly verb: 'cutover' | 'rollback' | 'cancel' | 'cleanup';
   readonly body?: object;
   /** The state that it is about. */
   readonly wanted: string;
@@ -171,7 +192,7 @@ async function end(
 }
 
 function sayEnd({ name, state, cutOverPauseMs, left }: Import): string {
-  if (state !== 'completed') return `import ${name} is cancelled: ${left}`;
+  if (state !== 'completed') return `import ${name} is ${state.replaceAll('_', ' ')}: ${left}`;
   const waited =
     cutOverPauseMs === undefined ? '' : `; hosts waited ${Math.round(cutOverPauseMs)} ms`;
   return `import ${name} is cut over${waited}`;

@@ -24,6 +24,7 @@ interface CreateOptions {
   readonly start?: string;
   readonly to?: string;
   readonly rpo?: string;
+  readonly rollbackFor?: string;
   readonly watch?: boolean;
 }
 
@@ -46,6 +47,7 @@ export function addCreateCommand(command: Command, terminal: Terminal): void {
     .option('--start <instant>', 'not before, such as 2026-12-01T22:00:00Z')
     .option('--to <peer>', 'replicate it to this site from the cut-over on')
     .option('--rpo <time>', 'how old its copy there may become, such as 30s')
+    .option('--rollback-for <time>', 'after the cut-over the source is kept current, such as 24h')
     .option('--watch', 'show how it goes on, until somebody has to decide')
     .addHelpText('after', createHelp)
     .action(
@@ -60,6 +62,7 @@ export function addCreateCommand(command: Command, terminal: Terminal): void {
 
 function createBody(volumes: readonly string[], options: CreateOptions): object {
   const { from, name, group, host, format, readOnly, limit, start, to, rpo } = options;
+  const { rollbackFor } = options;
   if ((to === undefined) !== (rpo === undefined)) {
     throw new UsageError('wanted --to PEER and --rpo TIME together');
   }
@@ -78,6 +81,7 @@ function createBody(volumes: readonly string[], options: CreateOptions): object 
     ...(options.waitForHosts !== undefined && { waitForHosts: options.waitForHosts }),
     ...(limit !== undefined && { bytesPerSecond: parseSize(limit) }),
     ...(start !== undefined && { scheduledAt: parseInstant(start) }),
+    ...(rollbackFor !== undefined && { rollbackForSeconds: parseSeconds(rollbackFor) }),
     ...(to !== undefined &&
       rpo !== undefined && { protect: { peer: to, rpoSeconds: parseSeconds(rpo) } }),
   };
@@ -104,7 +108,8 @@ function sayBegun(made: Import): string {
 const createHelp = `
 Let the hosts stop writing the source, attach the new volumes here, and go on: every write reaches the
 source until the cut-over, which keeps their connections. What writes the source past this site makes the
-copies differ, which is found before the cut-over.
+copies differ, which is found before the cut-over. With --rollback-for hosts can be taken back to the source
+for that time after it, and nothing is lost; what else may change the volume waits until it is over.
 
 Examples:
   baton import create data=vol7 --from old --host app1 --watch

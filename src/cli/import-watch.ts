@@ -7,7 +7,15 @@ import { changingLine } from './follow-job.ts';
 import { nextStep, sayImportProgress } from './import-words.ts';
 
 const LOOK_AGAIN_MS = 250;
-const moving = ['scheduled', 'queued', 'in_progress', 'copying', 'cutting_over', 'cancelling'];
+const moving = [
+  'scheduled',
+  'queued',
+  'in_progress',
+  'copying',
+  'cutting_over',
+  'rolling_back',
+  'cancelling',
+];
 const failed = ['failed', 'cancel_required', 'cancel_failed', 'cleanup_required'];
 
 export function showImport({ api }: Cli, reference: string): Promise<Import> {

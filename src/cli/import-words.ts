@@ -1,7 +1,7 @@
 /** An import in a few words. */
 import type { ByteRange, Import } from './answers.ts';
 import { sayTransfer } from './follow-job.ts';
-import { sayBytes, sayInstant } from './quantities.ts';
+import { sayBytes, sayInstant, saySeconds } from './quantities.ts';
 
 /** `copying, 12 MiB of 64 MiB, 16 MiB/s, 4 s left` */
 export function sayImportProgress(session: Import): string {
@@ -31,6 +31,7 @@ export function importFacts(
     ['unreadable', session.unreadable && sayRanges(session, session.unreadable)],
     ['restarts', session.restarts === 0 ? undefined : sayRestarts(session)],
     ['hosts waited', cutOverPauseMs === undefined ? undefined : `${Math.round(cutOverPauseMs)} ms`],
+    ['way back', sayWayBack(session)],
     ['cuts over', session.automaticCutover ? 'by itself' : 'when told'],
     ['hosts', hosts.join(', ') || 'none may attach it'],
     ['limit', bytesPerSecond === undefined ? undefined : `${sayBytes(bytesPerSecond)}/s`],
@@ -40,6 +41,21 @@ export function importFacts(
     ['next', nextStep(session)],
   ];
 }
+
+/** `until 2026-12-02 22:00:00Z: the source is catching up, 12 MiB left` */
+function sayWayBack({ state, rollback, rollbackForSeconds }: Import): string | undefined {
+  if (rollback !== undefined) {
+    const { until, source, leftBytes, why } = rollback;
+    const left = leftBytes > 0 ? `, ${sayBytes(leftBytes)} left` : '';
+    const because = why === undefined ? '' : `: ${why}`;
+    const how = `${source.replaceAll('_', ' ')}${left}${because}`;
+    return `until ${sayInstant(until)}; the source is ${how}`;
+  }
+  const isAhead = rollbackForSeconds !== undefined && !ended.includes(state);
+  return isAhead ? `for ${saySeconds(rollbackForSeconds)} after the cut-over` : undefined;
+}
+
+const ended = ['completed', 'completed_with_errors', 'rolled_back', 'cancelled', 'failed'];
 
 function sayVolume({ name, locator, sizeBytes, format, readOnly }: Import['volumes'][number]) {
   const of = locator === '' ? 'the default export' : locator;
@@ -89,7 +105,7 @@ function sayRestarts({ restarts, restartedBecause }: Import): string {
 }
 
 /** What somebody could do now; undefined where there is nothing to do. */
-export function nextStep({ name, state, automaticCutover, hosts, volumes }: Import) {
+export function nextStep({ name, state, automaticCutover, hosts, volumes, rollback }: Import) {
   const [volume] = volumes;
   const isReadOnly = volume?.readOnly === true;
   switch (state) {
@@ -111,7 +127,12 @@ export function nextStep({ name, state, automaticCutover, hosts, volumes }: Impo
       return `baton import cancel ${name}; with --force where the source does not answer`;
     case 'cleanup_required':
       return `take away what is left: baton import cleanup ${name}`;
+    case 'completed':
+      return rollback === undefined
+        ? undefined
+        : `back to the source: baton import rollback ${name}; or let it go: baton import finish ${name}`;
     case 'cancelled':
+    case 'rolled_back':
     case 'failed':
       return `to make it again: baton import delete ${name}`;
     default:

@@ -68,6 +68,9 @@ const moves: { readonly [E in ImportEvent]: Partial<Record<ImportState, ImportSt
     completed_with_errors: 'completed_with_errors',
   },
   cut_over_undone: { cutting_over: 'copying' },
+  roll_back: { completed: 'rolling_back' },
+  roll_back_done: { rolling_back: 'rolled_back' },
+  roll_back_undone: { rolling_back: 'completed' },
   cancel: {
     scheduled: 'cancelling',
     queued: 'cancelling',
@@ -87,6 +90,7 @@ const moves: { readonly [E in ImportEvent]: Partial<Record<ImportState, ImportSt
     completed: 'completed',
     completed_with_errors: 'completed_with_errors',
     cancelled: 'cancelled',
+    rolled_back: 'rolled_back',
     failed: 'failed',
   },
 };
@@ -124,7 +128,13 @@ test('a refusal names the states in which the command is possible', () => {
 
 test('an import ends where its record may be deleted, and has its end written down', () => {
   const ended = importStates.filter((state) => hasImportEnded(session(state)));
-  assert.deepEqual(ended, ['completed', 'completed_with_errors', 'cancelled', 'failed']);
+  assert.deepEqual(ended, [
+    'completed',
+    'completed_with_errors',
+    'rolled_back',
+    'cancelled',
+    'failed',
+  ]);
   assert.equal(advanceImport(session('cutting_over'), 'cut_over_done', 7).endedAt, 7);
   assert.equal(advanceImport(session('copying'), 'pause', 7).endedAt, undefined);
 });

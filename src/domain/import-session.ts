@@ -1,3 +1,4 @@
+import type { RollbackWindow } from './import-rollback.ts';
 import type { GroupId, ImportId, Instant, SiteId, SourceId, VolumeId } from './ids.ts';
 import type { SourceVolume } from './import-source.ts';
 import { Refusal } from './refusal.ts';
@@ -14,6 +15,8 @@ export const importStates = [
   'cutting_over',
   'completed',
   'completed_with_errors',
+  'rolling_back',
+  'rolled_back',
   'cancelling',
   'cancelled',
   'cancel_failed',
@@ -26,7 +29,8 @@ export type ImportState = (typeof importStates)[number];
 
 /**
  * Brings volumes in from a source, all of them at one instant. Until the cut-over the source is the
- * truth: every write that a host has got an answer for is there. From the cut-over on ours is.
+ * truth: every write that a host has got an answer for is there. From the cut-over on ours is, and
+ * for a term, where that was asked for, the source is kept current beside it.
  */
 export interface ImportSession {
   readonly id: ImportId;
@@ -54,6 +58,8 @@ export interface ImportSession {
   readonly unreadable: readonly ByteRange[] | undefined;
   /** How long hosts' requests were held at the cut-over. */
   readonly cutOverPauseMs: number | undefined;
+  /** While hosts may still be taken back to the source, which gets what they write. */
+  readonly rollback?: RollbackWindow | undefined;
   readonly createdAt: Instant;
   readonly endedAt: Instant | undefined;
 }
@@ -80,6 +86,8 @@ export interface ImportSettings {
   readonly bytesPerSecond: number | undefined;
   /** Replication that begins when the import is complete. */
   readonly protect: { readonly peerId: SiteId; readonly rpoSeconds: number } | undefined;
+  /** How long the source is kept current after the cut-over; absent: it is let go at once. */
+  readonly rollbackForSeconds?: number | undefined;
 }
 
 export interface ImportProgress {
@@ -130,6 +138,9 @@ export const importCommands = [
   'cut_over_done',
   'cut_over_partly',
   'cut_over_undone',
+  'roll_back',
+  'roll_back_done',
+  'roll_back_undone',
   'cancel',
   'cancel_done',
   'cancel_undone',
@@ -164,9 +175,12 @@ export const importTransitions: { readonly [S in ImportState]: Row } = {
   cutting_over:          { ...steady('cutting_over'), cut_over_done: 'completed',
                            cut_over_partly: 'completed_with_errors', cut_over_undone: 'copying' },
   completed:             { ...steady('completed'), cut_over_partly: 'completed_with_errors',
-                           delete: 'completed' },
+                           roll_back: 'rolling_back', delete: 'completed' },
   completed_with_errors: { ...steady('completed_with_errors'), cut_over_partly: 'completed_with_errors',
                            delete: 'completed_with_errors' },
+  rolling_back:          { ...steady('rolling_back'), roll_back_done: 'rolled_back',
+                           roll_back_undone: 'completed' },
+  rolled_back:           { ...steady('rolled_back'), delete: 'rolled_back' },
   cancelling:            { ...steady('cancelling'), cancel_done: 'cancelled', cancel_undone: 'cancel_failed',
                            leave_behind: 'cleanup_required' },
   cancelled:             { ...steady('cancelled'), delete: 'cancelled' },

@@ -8,12 +8,13 @@ import type { Progress } from './engine.ts';
  * volumes where `Engine.serve` opens them, first on the source, after the cut-over on ours, through
  * one connection.
  *
- *   open ──▶ on the source ── copy ──▶ in step ── cutOver ──▶ here, an ordinary present
- *                  ▲                      │
- *                  └────── abandon ◀──────┘
+ *   open ──▶ on the source ── copy ──▶ in step ── cutOver ──▶ here ── letGo ──▶ an ordinary present
+ *                  ▲                      │                    │ keepSource (when it was asked for)
+ *                  ├────── abandon ◀──────┘                    │
+ *                  └────────────────── rollBack ◀──────────────┘
  *
  * Until the cut-over every write is answered once the source has it, and from *in step* on once
- * ours has it, too. Every call may be repeated, at once or after a crash of this process or of the
+ * ours has it, too; after it, while the source is kept and in step, once both have it. Every call may be repeated, at once or after a crash of this process or of the
  * data plane at any instant. A `Failure` means the world did not work; what was there is kept.
  */
 export interface Importer {
@@ -93,6 +94,33 @@ export interface Importer {
    * @throws Failure when our copies are what hosts write already
    */
   abandon(groupId: GroupId, options: { readonly force: boolean }): Promise<void>;
+
+  /**
+   * Makes the source have what hosts have written here since the cut-over, and keeps it so. Returns
+   * at once. One that failed begins again: with all that was written since, or, where the data plane
+   * that has switched the volumes is gone, with all there is.
+   *
+   * @param bytesPerSecond of the copy, over all volumes; undefined: no limit
+   * @throws Refusal `source_unreachable`
+   */
+  keepSource(groupId: GroupId, bytesPerSecond: number | undefined): Promise<void>;
+
+  /**
+   * How it stands with the source; undefined when none is kept. A source that does not answer is
+   * parted from within seconds, so that hosts go on without it.
+   */
+  inspectSource(groupId: GroupId): Promise<KeptSource | undefined>;
+
+  /**
+   * Takes hosts back to the source, through the connections that they have, and removes our copies.
+   *
+   * @param pauseLimitMs upper bound for held requests, in milliseconds
+   * @returns `isRolledBack: false` and why when hosts write here still, all of them or some
+   */
+  rollBack(groupId: GroupId, pauseLimitMs: number): Promise<RolledBack>;
+
+  /** Lets the source go; it is not written any more. */
+  letGo(groupId: GroupId): Promise<void>;
 }
 
 /** A source as its row has it, the secret still sealed. */
@@ -111,6 +139,8 @@ export interface FoundVolume {
 export interface OpenImport {
   readonly source: SourceAccess;
   readonly volumes: readonly OpenedVolume[];
+  /** The cut-over leaves a way back. */
+  readonly keepsSource: boolean;
 }
 
 export interface OpenedVolume {
@@ -147,3 +177,21 @@ export interface ComparedCopies {
 export type CutOver =
   | { readonly isCutOver: true; readonly pauseMs: number }
   | { readonly isCutOver: false; readonly why: string };
+
+export interface KeptSource {
+  /** Of all volumes together: the worst of them. */
+  readonly state: 'none' | 'failed' | 'copying' | 'in_step';
+  /** All there is goes to the source, not only what was written since the cut-over. */
+  readonly isWhole: boolean;
+  readonly leftBytes: number;
+  readonly trouble: string | undefined;
+}
+
+export type RolledBack =
+  | {
+      readonly isRolledBack: true;
+      readonly pauseMs: number;
+      /** If not, the data plane died in that instant: the source counts, our files are still there. */
+      readonly isCertain: boolean;
+    }
+  | { readonly isRolledBack: false; readonly why: string };

@@ -15,6 +15,7 @@ import {
 import { forgetSession, protect, unprotect } from './protect.ts';
 import { replicate } from './replicate.ts';
 import { reprotect } from './reprotect.ts';
+import { rollBackImport } from './roll-back-import.ts';
 import type { SagaDefinition } from './saga.ts';
 import { rollBack } from './roll-back.ts';
 import { setAside } from './set-aside.ts';
@@ -42,6 +43,7 @@ export const allSagas: readonly SagaDefinition[] = [
   cutOverImport,
   cancelImport,
   forgetImport,
+  rollBackImport,
   goBack,
   followLine,
   openCopy,

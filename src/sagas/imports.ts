@@ -5,9 +5,11 @@
  *   queued ── open-import ──▶ copying ── compare-import ──▶ ready ── cut-over-import ──▶ completed
  *                                ├─ examine-import (cancel_required: what could not be read)
  *                                │ cancel-import ──▶ cancelled (hosts on the source)
+ *   completed, its source kept ── roll-back-import ──▶ rolled_back (hosts on the source)
  */
 import type { GroupId, ImportId, SagaId } from '../domain/ids.ts';
 import { advanceImport, advanceImportBecause } from '../domain/import-session.ts';
+import { openedWindow } from '../domain/import-rollback.ts';
 import type { ByteRange, ImportSession } from '../domain/import-session.ts';
 import { Failure } from '../domain/refusal.ts';
 import type { Importer, OpenImport } from '../ports/importer.ts';
@@ -21,8 +23,8 @@ export interface OfImport {
   readonly groupId: GroupId;
 }
 
-/** Hosts wait no longer for a cut-over; after that it has not happened. */
-const PAUSE_LIMIT_MS = 2000;
+/** Hosts wait no longer for a cut-over, or a way back; after that it has not happened. */
+export const PAUSE_LIMIT_MS = 2000;
 const COMPARE_ATTEMPTS = 2;
 
 /** Puts this site between hosts and the source, and begins to copy unless hosts have to move first. */
@@ -131,6 +133,7 @@ export const cutOverImport = saga<OfImport>('cut-over-import')
     const { volumes, settings } = await tx.imports.change(importId, (s) => ({
       ...advanceImport(s, 'cut_over_done', now),
       cutOverPauseMs,
+      rollback: openedWindow(s, now),
     }));
     for (const { volumeId } of volumes) {
       await tx.volumes.change(volumeId, (v) => ({ ...v, state: 'ready' }));
@@ -139,7 +142,8 @@ export const cutOverImport = saga<OfImport>('cut-over-import')
     const isReadOnly = volumes.every(({ from }) => from.readOnly);
     await tx.groups.change(groupId, (g) => ({
       ...g,
-      importing: undefined,
+      // While hosts may go back, nobody but the import changes the group.
+      importing: settings.rollbackForSeconds === undefined ? undefined : importId,
       hosts: isReadOnly ? settings.hosts : g.hosts,
     }));
   })
@@ -196,7 +200,11 @@ export const cancelImport = saga<CancelImport>('cancel-import')
   });
 
 /** The job is done and everything is as it was, or is tried again by somebody: it says why. */
-async function comeToNothing(tx: Transaction, sagaId: SagaId, message: string): Promise<void> {
+export async function comeToNothing(
+  tx: Transaction,
+  sagaId: SagaId,
+  message: string,
+): Promise<void> {
   await tx.sagas.change(sagaId, (s) => ({ ...s, outcome: { message, reason: undefined } }));
 }
 
@@ -229,8 +237,9 @@ export const forgetImport = saga<OfImport>('forget-import')
   });
 
 async function requestOf(tx: Transaction, importId: ImportId): Promise<OpenImport> {
-  const { sourceId, volumes } = await tx.imports.need(importId);
-  return { source: await tx.importSources.need(sourceId), volumes };
+  const { sourceId, volumes, settings } = await tx.imports.need(importId);
+  const source = await tx.importSources.need(sourceId);
+  return { source, volumes, keepsSource: settings.rollbackForSeconds !== undefined };
 }
 
 async function serveImport(

@@ -1,28 +1,16 @@
 /** An import at the data plane: real daemons, a real source, and a writer that is as fast as it can. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { newId } from '../../src/domain/ids.ts';
-import type { GroupId, SourceId, VolumeId } from '../../src/domain/ids.ts';
 import { Failure } from '../../src/domain/refusal.ts';
 import { connectNbd } from '../../src/engines/nbd/connection.ts';
-import type { NbdConnection } from '../../src/engines/nbd/connection.ts';
-import { startNumberedWriter } from '../../src/main/numbered-writer.ts';
-import type { NumberedWriter } from '../../src/main/numbered-writer.ts';
-import { waitUntil } from '../../src/main/wait-until.ts';
-import type { ImportInspection, SourceAccess } from '../../src/ports/importer.ts';
-import { nbdkitSource } from '../support/story-source.ts';
-import type { StorySource } from '../support/story-source.ts';
 import { readingFile } from '../support/story-import.ts';
 import { HOST } from './contract-group.ts';
 import { CrashPoints } from './crash-points.ts';
+import { PAUSE_LIMIT_MS, SIZE_BYTES, copyOnce, moreWrites, openImport } from './imported.ts';
 import { twoSites } from './test-sites.ts';
 import type { TestSite, TestSites } from './test-sites.ts';
 
 const MIB = 1024 * 1024;
-const SIZE_BYTES = 32 * MIB;
-const LIMIT_MS = 60_000;
-const PAUSE_LIMIT_MS = 5000;
 
 let sites: TestSites | undefined;
 before(async () => (sites = await twoSites()));
@@ -32,56 +20,13 @@ const site = (): TestSite => {
   return sites.a;
 };
 
-interface Imported {
-  readonly groupId: GroupId;
-  readonly source: StorySource;
-  readonly writer: NumberedWriter;
-  readonly connect: () => Promise<NbdConnection>;
-}
-
-/** A source with a writer at it, through this site. */
-async function opened(name: string): Promise<Imported> {
-  const { engine, directory } = site();
-  const source = await nbdkitSource(join(directory, 'sources'), SIZE_BYTES);
-  const access: SourceAccess = {
-    id: newId<SourceId>(),
-    name: 'old',
-    endpoint: source.endpoint,
-    sealedSecret: undefined,
-  };
-  const groupId = newId<GroupId>();
-  const from = { locator: '', format: 'raw', readOnly: false } as const;
-  const volume = { volumeId: newId<VolumeId>(), name, sizeBytes: SIZE_BYTES, from };
-  await engine.importer.open(groupId, { source: access, volumes: [volume] });
-  const served = await engine.serve(groupId, { hosts: [HOST] });
-  const connect = (): Promise<NbdConnection> => site().attach(served, name, HOST);
-  const volumes = [{ label: name, sizeBytes: SIZE_BYTES }];
-  const writer = await startNumberedWriter({ volumes, seed: 1, flushEvery: 50, connect });
-  return { groupId, source, writer, connect };
-}
-
-function copyOnce(groupId: GroupId, copy: ImportInspection['copy']): Promise<ImportInspection> {
-  const { importer } = site().engine;
-  return waitUntil(`the copy is ${copy}`, LIMIT_MS, async () => {
-    const seen = await importer.inspect(groupId);
-    return seen.copy === copy ? seen : undefined;
-  });
-}
-
-async function moreWrites(writer: NumberedWriter, count: number): Promise<void> {
-  const wanted = writer.counts().acknowledged + count;
-  await waitUntil(`${count} more writes`, LIMIT_MS, async () =>
-    writer.counts().acknowledged >= wanted ? true : undefined,
-  );
-}
-
 const watch = { onProgress: () => undefined, signal: new AbortController().signal };
 
 test('no acknowledged write is missing after a cut-over, however often the copies are compared', async () => {
   const { importer } = site().engine;
-  const { groupId, source, writer, connect } = await opened('compared');
+  const { groupId, source, writer, connect } = await openImport(site(), 'compared');
   await importer.copy(groupId, undefined);
-  await copyOnce(groupId, 'in_step');
+  await copyOnce(site(), groupId, 'in_step');
   for (let times = 0; times < 3; times += 1) {
     await moreWrites(writer, 500);
     const { differing, comparedBytes } = await importer.compare(groupId, watch);
@@ -106,9 +51,9 @@ test('no acknowledged write is missing after a cut-over, however often the copie
 });
 
 test('a cut-over that is repeated after it was switched and not recorded loses no write', async () => {
-  const { groupId, writer, connect } = await opened('repeated');
+  const { groupId, writer, connect } = await openImport(site(), 'repeated');
   await site().engine.importer.copy(groupId, undefined);
-  await copyOnce(groupId, 'in_step');
+  await copyOnce(site(), groupId, 'in_step');
   await moreWrites(writer, 500);
   const crash = new CrashPoints();
   await site().restartControl(crash.records(site().records));
@@ -133,9 +78,9 @@ test('a cut-over that is repeated after it was switched and not recorded loses n
 
 test('a copy that is abandoned in step leaves the source with every write, and its host there', async () => {
   const { importer } = site().engine;
-  const { groupId, source, writer } = await opened('abandoned');
+  const { groupId, source, writer } = await openImport(site(), 'abandoned');
   await importer.copy(groupId, undefined);
-  await copyOnce(groupId, 'in_step');
+  await copyOnce(site(), groupId, 'in_step');
   await moreWrites(writer, 500);
 
   await importer.abandon(groupId, { force: false });
@@ -151,13 +96,13 @@ test('a copy that is abandoned in step leaves the source with every write, and i
 
 test('a copy is paused and goes on; it dies with its daemon and begins again', async () => {
   const { importer } = site().engine;
-  const { groupId, writer, connect } = await opened('killed');
+  const { groupId, writer, connect } = await openImport(site(), 'killed');
   await importer.copy(groupId, 2 * MIB);
   await importer.pause(groupId);
-  await copyOnce(groupId, 'paused');
+  await copyOnce(site(), groupId, 'paused');
   await moreWrites(writer, 100);
   await importer.copy(groupId, undefined);
-  await copyOnce(groupId, 'in_step');
+  await copyOnce(site(), groupId, 'in_step');
   await moreWrites(writer, 300);
 
   await site().killDataPlane(groupId);
@@ -165,7 +110,7 @@ test('a copy is paused and goes on; it dies with its daemon and begins again', a
   assert.equal((await importer.inspect(groupId)).copy, 'none');
   await site().engine.serve(groupId, { hosts: [HOST] });
   await importer.copy(groupId, undefined);
-  await copyOnce(groupId, 'in_step');
+  await copyOnce(site(), groupId, 'in_step');
   await moreWrites(writer, 300);
   assert.equal((await importer.cutOver(groupId, PAUSE_LIMIT_MS)).isCutOver, true);
   await moreWrites(writer, 300);
@@ -176,9 +121,9 @@ test('a copy is paused and goes on; it dies with its daemon and begins again', a
 
 test('a host that writes the source itself is found out by the comparison', async () => {
   const { importer } = site().engine;
-  const { groupId, source, writer } = await opened('forked');
+  const { groupId, source, writer } = await openImport(site(), 'forked');
   await importer.copy(groupId, undefined);
-  await copyOnce(groupId, 'in_step');
+  await copyOnce(site(), groupId, 'in_step');
   await writer.stop();
   const other = await connectNbd({ address: source.endpoint, exportName: '' });
   await other.write(8 * MIB, Buffer.alloc(4096, 9), { fua: true });

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { cliWorld } from '../support/cli-world.ts';
 import type { CliResult, CliWorld } from '../support/cli-world.ts';
-import { keepImports } from '../../src/app/keep-imports.ts';
+import { keepImports, newMemory } from '../../src/app/keep-imports.ts';
 import { hasEnded } from '../../src/domain/saga-record.ts';
 import { parseEndpoint } from '../../src/cli/source-commands.ts';
 
@@ -28,7 +28,7 @@ async function withSource(t: TestContext): Promise<CliWorld> {
 /** As the import watch does, each round's jobs to their end. */
 async function rounds({ paris }: CliWorld, count = 8): Promise<void> {
   for (let round = 0; round < count; round += 1) {
-    await keepImports(paris.ports, new Map());
+    await keepImports(paris.ports, newMemory());
     for (const job of await paris.app.listJobs({})) {
       if (!hasEnded(job)) await paris.ended(job.id);
     }
@@ -135,6 +135,38 @@ test('a volume is imported, watched, and cut over; the next step is always told'
   assert.deepEqual([late.code, late.err.includes('only when')], [3, true]);
   worked(await paris$('import delete data'));
   assert.deepEqual(await json('import list'), []);
+});
+
+test('a way back is asked for with the import, shown while it is open, and taken or let go', async (t) => {
+  const world = await withSource(t);
+  const { paris$ } = world;
+  for (const [name, disk] of [
+    ['data', 'disk1'],
+    ['log', 'disk2'],
+  ]) {
+    worked(await paris$(`import create ${name}=${disk} --from old --host app1 --rollback-for 24h`));
+    await rounds(world);
+    const ahead = /^way back: +for 24 h after the cut-over$/m;
+    assert.match(worked(await paris$(`import show ${name}`)), ahead);
+    worked(await paris$(`import cutover ${name}`));
+    await rounds(world);
+  }
+  const shown = worked(await paris$('import show data'));
+  assert.match(shown, /^way back: +until 2026\S+ \S+; the source is in step$/m);
+  assert.match(shown, /^next: +back to the source: baton import rollback data; or let it go/m);
+  const held = await paris$('import delete data');
+  assert.deepEqual([held.code, held.err.includes('finish it first')], [3, true]);
+
+  assert.match(
+    worked(await paris$('import rollback data')),
+    /^import data is rolled back: hosts go on with the source through this site, /,
+  );
+  assert.equal(worked(await paris$('import finish log')), 'the source of import log is let go\n');
+
+  await rounds(world);
+  const late = await paris$('import rollback log');
+  assert.deepEqual([late.code, late.err.includes('not kept current')], [3, true]);
+  assert.doesNotMatch(worked(await paris$('import show log')), /^way back/m);
 });
 
 test('several volumes are a group, wait for their hosts, pause, and are cancelled', async (t) => {

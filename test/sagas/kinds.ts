@@ -14,5 +14,6 @@ export const kindsOf = {
     'cut-over-import',
     'cancel-import',
     'forget-import',
+    'roll-back-import',
   ],
 } as const;

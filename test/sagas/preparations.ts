@@ -1,10 +1,11 @@
 /** Two sites in the states from which sagas start. */
 import assert from 'node:assert/strict';
+import type { CreateImport } from '../../src/app/create-import.ts';
 import type { ImportView } from '../../src/app/import-views.ts';
 import type { OnLoss } from '../../src/domain/synchrony.ts';
 import type { GroupId, ImportId, SagaId } from '../../src/domain/ids.ts';
 import { beatFor, meetPeer } from '../../src/app/meet-peer.ts';
-import { keepImports } from '../../src/app/keep-imports.ts';
+import { keepImports, newMemory } from '../../src/app/keep-imports.ts';
 import { keepMirror, noteFact } from '../../src/app/keep-mirror.ts';
 import { forgetPoints } from '../../src/sagas/forget-points.ts';
 import { setAsidePresent } from '../../src/app/set-aside-present.ts';
@@ -175,7 +176,10 @@ export async function assignGold({ app }: MemorySite): Promise<SagaId> {
 }
 
 /** A volume of a foreign system, on its way in; the copy stands still until somebody looks. */
-export async function importing({ paris }: MemoryPair): Promise<ImportId> {
+export async function importing(
+  { paris }: MemoryPair,
+  settings: Partial<CreateImport> = {},
+): Promise<ImportId> {
   paris.source.addVolume('disk1', MIB, [[1, 1]]);
   const { id: sourceId } = await paris.app.addSource({
     name: 'old',
@@ -186,31 +190,48 @@ export async function importing({ paris }: MemoryPair): Promise<ImportId> {
     sourceId,
     volumes: [{ locator: 'disk1', name: 'data' }],
     hosts: [host.name],
+    ...settings,
   });
   return importId;
 }
 
 /** The job that the next look of the import watch starts. */
 export async function startedByWatch({ paris }: MemoryPair, kind: string): Promise<SagaId> {
-  await keepImports(paris.ports, new Map());
+  await keepImports(paris.ports, newMemory());
   const started = (await paris.app.listJobs({ kind }))[0];
   assert.ok(started, `no ${kind} was started`);
   return started.id;
 }
 
-export async function copying(pair: MemoryPair): Promise<void> {
-  await importing(pair);
+export async function copying(
+  pair: MemoryPair,
+  settings: Partial<CreateImport> = {},
+): Promise<void> {
+  await importing(pair, settings);
   const { state } = await pair.paris.ended(await startedByWatch(pair, 'open-import'));
   assert.equal(state, 'done');
-  await keepImports(pair.paris.ports, new Map());
+  await keepImports(pair.paris.ports, newMemory());
   await write(pair.paris, 'data', 2, 2);
 }
 
-export async function readyToCutOver(pair: MemoryPair): Promise<void> {
-  await copying(pair);
+export async function readyToCutOver(
+  pair: MemoryPair,
+  settings: Partial<CreateImport> = {},
+): Promise<void> {
+  await copying(pair, settings);
   await pair.paris.ended(await startedByWatch(pair, 'compare-import'));
   await write(pair.paris, 'data', 3, 3);
   assert.equal((await onlyImport(pair)).state, 'ready');
+}
+
+/** Cut over, its source has what hosts have written since. */
+export async function keptCurrent(pair: MemoryPair): Promise<void> {
+  await readyToCutOver(pair, { rollbackForSeconds: 3600 });
+  const { paris } = pair;
+  await done(paris, paris.app.cutOverImport({ importId: (await onlyImport(pair)).id }));
+  await write(paris, 'data', 4, 4);
+  for (let round = 0; round < 2; round += 1) await keepImports(paris.ports, newMemory());
+  assert.equal((await onlyImport(pair)).rollback?.source, 'in_step');
 }
 
 export async function onlyImport({ paris }: MemoryPair): Promise<ImportView> {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { test } from 'node:test';
-import { drawSession, SESSION_PAGE } from './drawing.ts';
+import { pages } from './drawing.ts';
 
-test('the page of the session states is drawn from the table as it is now', () => {
-  assert.equal(
-    readFileSync(SESSION_PAGE, 'utf8'),
-    drawSession(),
-    'draw it again: node test/states/drawing.ts',
-  );
-});
+for (const { path, drawn } of pages) {
+  test(`${basename(path)} is drawn from the table as it is now`, () => {
+    const words = 'draw it again: node test/states/drawing.ts';
+    assert.equal(readFileSync(path, 'utf8'), drawn, words);
+  });
+}

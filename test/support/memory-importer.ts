@@ -9,8 +9,10 @@ import type {
   FoundVolume,
   ImportInspection,
   Importer,
+  KeptSource,
   OpenImport,
   OpenedVolume,
+  RolledBack,
   SourceAccess,
 } from '../../src/ports/importer.ts';
 import type { MemoryEngine } from './memory-engine.ts';
@@ -49,6 +51,9 @@ interface MemoryImport {
   /** Our copies; they die with the process that makes them. */
   copies: Copies | undefined;
   isCutOver: boolean;
+  readonly keepsSource: boolean;
+  /** After the cut-over: the process that writes the source, and whether it has all of it. */
+  kept: { readonly instance: string; isInStep: boolean } | undefined;
 }
 
 interface Copies {
@@ -100,7 +105,7 @@ export class MemoryImporter implements Importer {
     });
   }
 
-  async open(groupId: GroupId, { source, volumes }: OpenImport): Promise<void> {
+  async open(groupId: GroupId, { source, volumes, keepsSource }: OpenImport): Promise<void> {
     const found = this.#reach(source);
     const contents = volumes.map((volume) => {
       const { sizeBytes, blocks } = found.need(volume.from.locator);
@@ -113,7 +118,8 @@ export class MemoryImporter implements Importer {
     });
     this.#engine.showImport(groupId, contents);
     if (this.#known(groupId) !== undefined) return;
-    this.#imports.set(groupId, { source: found, volumes, copies: undefined, isCutOver: false });
+    const nothing = { copies: undefined, isCutOver: false, kept: undefined };
+    this.#imports.set(groupId, { source: found, volumes, keepsSource, ...nothing });
   }
 
   async copy(groupId: GroupId): Promise<void> {
@@ -215,7 +221,8 @@ export class MemoryImporter implements Importer {
   #onHostWrite(groupId: GroupId, volumeId: VolumeId, block: number, bytes: Uint8Array): void {
     const known = this.#known(groupId);
     const volume = known?.volumes.find((v) => v.volumeId === volumeId);
-    if (known === undefined || volume === undefined || known.isCutOver) return;
+    if (known === undefined || volume === undefined) return;
+    if (known.isCutOver) return this.#writeKept(known, groupId, volume, block, bytes);
     if (!known.source.isReachable) throw new Error('the source takes no write');
     const { locator } = volume.from;
     known.source.volumes.set(locator, withBlock(known.source.need(locator), block, bytes));
@@ -223,6 +230,59 @@ export class MemoryImporter implements Importer {
     const copy = copies?.contents.get(volumeId);
     if (copies?.isInStep === true && copy)
       copies.contents.set(volumeId, withBlock(copy, block, bytes));
+  }
+
+  async keepSource(groupId: GroupId): Promise<void> {
+    const known = this.#need(groupId);
+    if (!known.source.isReachable) throw new Failure('the source does not answer');
+    const instance = this.#engine.showImport(groupId, []);
+    const present = this.#engine.held(groupId)?.present;
+    for (const { volumeId, from } of known.volumes) {
+      const content = present?.get(volumeId);
+      if (content !== undefined) known.source.volumes.set(from.locator, content);
+    }
+    known.kept = { instance, isInStep: true };
+  }
+
+  async inspectSource(groupId: GroupId): Promise<KeptSource | undefined> {
+    const known = this.#known(groupId);
+    if (known?.keepsSource !== true || !known.isCutOver) return undefined;
+    const seen = { isWhole: false, leftBytes: 0, trouble: undefined };
+    const { kept } = known;
+    if (kept === undefined || kept.instance !== this.#engine.held(groupId)?.plane?.instance) {
+      return { ...seen, state: 'none', isWhole: kept !== undefined };
+    }
+    if (kept.isInStep && known.source.isReachable) return { ...seen, state: 'in_step' };
+    return { ...seen, state: 'failed', trouble: 'the source could not be written' };
+  }
+
+  async rollBack(groupId: GroupId): Promise<RolledBack> {
+    const known = this.#need(groupId);
+    const { state } = (await this.inspectSource(groupId)) ?? { state: 'none' };
+    if (known.isCutOver && state !== 'in_step') {
+      return { isRolledBack: false, why: `the source is not in step but ${state}` };
+    }
+    known.isCutOver = false;
+    known.copies = undefined;
+    known.kept = undefined;
+    return { isRolledBack: true, pauseMs: 1, isCertain: true };
+  }
+
+  async letGo(groupId: GroupId): Promise<void> {
+    const known = this.#known(groupId);
+    if (known?.isCutOver === true) this.#imports.delete(groupId);
+  }
+
+  #writeKept(
+    { kept, source }: MemoryImport,
+    groupId: GroupId,
+    { from: { locator } }: OpenedVolume,
+    block: number,
+    bytes: Uint8Array,
+  ): void {
+    if (kept === undefined || kept.instance !== this.#engine.held(groupId)?.plane?.instance) return;
+    if (!source.isReachable) kept.isInStep = false;
+    else source.volumes.set(locator, withBlock(source.need(locator), block, bytes));
   }
 
   #copyAll({ source, volumes }: MemoryImport, copies: Copies): void {

@@ -177,4 +177,5 @@ export interface ImportAnswer {
   readonly restarts: number;
   readonly restartedBecause?: string;
   readonly cutOverPauseMs?: number;
+  readonly rollback?: { readonly source: string; readonly until: string; readonly why?: string };
 }

@@ -49,11 +49,26 @@ export function importOnce(
   });
 }
 
+/** The import once its source, which it keeps current after the cut-over, is so. */
+export function sourceOnce(
+  site: StorySite,
+  name: string,
+  source: 'in_step' | 'behind',
+): Promise<ImportAnswer> {
+  let last: ImportAnswer | undefined;
+  return waitUntil(`the source of import ${name} is ${source}`, STATE_LIMIT_MS, async () => {
+    last = await showImport(site, name).catch(() => undefined);
+    return last?.rollback?.source === source ? last : undefined;
+  }).catch((error: unknown) => {
+    throw new Error(`${String(error)}; last seen: ${JSON.stringify(last)}`, { cause: error });
+  });
+}
+
 /** A verb that ends the import, to its job's end. */
 export async function endImport(
   site: StorySite,
   name: string,
-  verb: 'cutover' | 'cancel' | 'cleanup',
+  verb: 'cutover' | 'rollback' | 'cancel' | 'cleanup',
   body?: object,
 ): Promise<ImportAnswer> {
   const asked = { method: 'POST', path: `/imports/${name}/${verb}` } as const;

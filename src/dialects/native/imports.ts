@@ -5,6 +5,12 @@ import type { Static } from 'typebox';
 import type { App } from '../../app/app.ts';
 import type { ImportView } from '../../app/import-views.ts';
 import { imageFormats } from '../../domain/import-source.ts';
+import {
+  MAX_ROLLBACK_SECONDS,
+  MIN_ROLLBACK_SECONDS,
+  sourceConditions,
+} from '../../domain/import-rollback.ts';
+import type { RollbackWindow } from '../../domain/import-rollback.ts';
 import { MAX_IMPORT_VOLUMES, importStates } from '../../domain/import-session.ts';
 import type { ImportSession } from '../../domain/import-session.ts';
 import type { ImportId } from '../../domain/ids.ts';
@@ -34,6 +40,23 @@ const Range = Type.Object({
   offset: Type.Integer(),
   lengthBytes: Type.Integer(),
 });
+
+const RollbackSeconds = Type.Integer({
+  minimum: MIN_ROLLBACK_SECONDS,
+  maximum: MAX_ROLLBACK_SECONDS,
+  description: 'How long the source gets what hosts write after the cut-over. Absent: not at all.',
+});
+
+const Rollback = Type.Object(
+  {
+    until: Instant,
+    source: Type.Enum([...sourceConditions]),
+    since: Instant,
+    leftBytes: Type.Integer({ description: 'To be written to the source yet.' }),
+    why: Type.Optional(Type.String()),
+  },
+  { description: 'Present while hosts may be taken back to the source.' },
+);
 
 const Import = Type.Object({
   id: Uuid,
@@ -81,6 +104,8 @@ const Import = Type.Object({
   restarts: Type.Integer({ description: 'How often the copy began from the start again.' }),
   restartedBecause: Type.Optional(Type.String()),
   cutOverPauseMs: Type.Optional(Type.Number({ description: 'How long hosts waited.' })),
+  rollbackForSeconds: Type.Optional(RollbackSeconds),
+  rollback: Type.Optional(Rollback),
   automaticCutover: Type.Boolean(),
   verify: Type.Boolean(),
   waitForHosts: Type.Boolean(),
@@ -116,6 +141,7 @@ const Create = object({
   bytesPerSecond: Type.Optional(Rate),
   scheduledAt: Type.Optional(Instant),
   protect: Type.Optional(object({ peer: Reference, rpoSeconds: Type.Integer() })),
+  rollbackForSeconds: Type.Optional(RollbackSeconds),
 });
 
 const Change = object({
@@ -241,6 +267,7 @@ const importCommands: FastifyPluginAsyncTypebox<DialectOptions> = async (http, {
     ['start-copy', 'Begin to copy: hosts have moved', app.startImportCopy],
     ['pause', 'Stop copying; hosts go on', app.pauseImport],
     ['resume', 'Go on copying', app.resumeImport],
+    ['finish', 'Let the source go before its term: no way back from then on', app.finishImport],
   ] as const;
   for (const [verb, summary, carryOut] of commands) {
     http.post(
@@ -265,6 +292,7 @@ const EndAnswer = { 200: Ended, 202: Ended };
 const importEndings: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
   const endings = [
     ['cutover', 'Make our copies the volumes; hosts keep their connections', app.cutOverImport],
+    ['rollback', 'Take hosts back to the source, with every write', app.rollBackImport],
     ['cleanup', 'Take away what a forced cancel left', app.cleanUpImport],
   ] as const;
   for (const [verb, summary, carryOut] of endings) {
@@ -354,6 +382,8 @@ function sayImport(session: ImportView): Static<typeof Import> {
     restarts: session.restarts,
     restartedBecause: session.restartedBecause,
     cutOverPauseMs: session.cutOverPauseMs,
+    rollbackForSeconds: settings.rollbackForSeconds,
+    rollback: session.rollback && sayRollback(session.rollback),
     automaticCutover: settings.automaticCutover,
     verify: settings.verify,
     waitForHosts: settings.waitForHosts,
@@ -364,4 +394,8 @@ function sayImport(session: ImportView): Static<typeof Import> {
     copyStartedAt: isoOr(session.copyStartedAt),
     endedAt: isoOr(session.endedAt),
   });
+}
+
+function sayRollback({ until, source, since, leftBytes, why }: RollbackWindow) {
+  return known({ until: iso(until), source, since: iso(since), leftBytes, why });
 }

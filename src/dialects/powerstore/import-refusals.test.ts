@@ -114,7 +114,8 @@ const allowed: Readonly<Record<string, readonly ImportState[]>> = {
   enable_destination_volume: ['mirror_enabled'],
   start_copy: ['ready_to_start_copy'],
   PATCH: ['scheduled'],
-  DELETE: ['completed', 'completed_with_errors', 'cancelled', 'failed'],
+  // One that was rolled back, which the vendor has no word for, is a cancelled one.
+  DELETE: ['completed', 'completed_with_errors', 'rolled_back', 'cancelled', 'failed'],
 };
 
 for (const [operation, states] of Object.entries(allowed)) {
@@ -161,7 +162,7 @@ async function opened(world: ImportWorld, state: ImportState): Promise<string> {
   });
   const { groupId, volumes, sourceId } = await paris.app.showImport(id as ImportId);
   const source = await paris.ports.store.read((tx) => tx.importSources.need(sourceId));
-  await paris.importer.open(groupId, { source, volumes });
+  await paris.importer.open(groupId, { source, volumes, keepsSource: false });
   await putInto(world, id, state);
   return id;
 }

@@ -44,6 +44,8 @@ const states: { readonly [S in ImportState]: string } = {
   cutting_over: 'Cutover_In_Progress',
   completed: 'Import_Completed',
   completed_with_errors: 'Import_Completed_With_Errors',
+  rolling_back: 'Cancel_In_Progress',
+  rolled_back: 'Cancelled',
   cancelling: 'Cancel_In_Progress',
   cancelled: 'Cancelled',
   cancel_failed: 'Cancel_Failed',

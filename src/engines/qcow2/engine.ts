@@ -14,9 +14,11 @@ import { forgetPoints } from './forget.ts';
 import { discardFork } from './forks.ts';
 import { Group } from './group.ts';
 import { hashPoint } from './hash.ts';
+import { rollBackImport } from './import-back.ts';
 import { compareImport } from './import-compare.ts';
 import { copyImport, inspectImport, pauseImport } from './import-copy.ts';
 import { abandonImport, cutOverImport } from './import-end.ts';
+import { inspectSource, keepSource, letGo } from './import-keep.ts';
 import { openImport } from './import-open.ts';
 import { checkSource, listVolumes, probeVolume } from './import-source.ts';
 import { findUnreadable } from './import-unreadable.ts';
@@ -79,6 +81,10 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine & { readonly im
       compare: (id, watch) => told(compareImport(group(id), watch), watch.signal),
       cutOver: (id, pauseLimitMs) => told(cutOverImport(group(id), pauseLimitMs)),
       abandon: (id, how) => told(abandonImport(group(id), how)),
+      keepSource: (id, bytesPerSecond) => told(keepSource(group(id), bytesPerSecond)),
+      inspectSource: (id) => told(inspectSource(group(id))),
+      rollBack: (id, pauseLimitMs) => told(rollBackImport(group(id), pauseLimitMs)),
+      letGo: (id) => told(letGo(group(id))),
     },
     createVolume: (id, volume) => told(createVolume(group(id), volume)),
     deleteVolume: (id, volumeId) => told(deleteVolume(group(id), volumeId)),

@@ -3,7 +3,7 @@ import type { HistoryId } from '../../domain/ids.ts';
 import type { QmpClient } from '../qmp/client.ts';
 import { closeExports } from '../qmp/commands.ts';
 import { queryExports } from '../qmp/queries.ts';
-import { importFilterNode } from './import-nodes.ts';
+import { importFilterNode, keptFilterNode } from './import-nodes.ts';
 import { headNode, mirrorFilterNode } from './nodes.ts';
 
 /** Ids of exports tell whom they are for, and of which volume: `host-3`, `host-3-<history>`. */
@@ -38,7 +38,7 @@ export function hostExport(
   nodes: ReadonlySet<string>,
 ): VolumeExport {
   const { key } = volume;
-  const filters = [mirrorFilterNode(key), importFilterNode(key)];
+  const filters = [mirrorFilterNode(key), importFilterNode(key), keptFilterNode(key)];
   const node = filters.find((filter) => nodes.has(filter)) ?? headNode(key);
   return { ...named(volume, history), node };
 }

@@ -2,7 +2,7 @@ import type { QmpClient } from '../qmp/client.ts';
 import { addNode, addObject, deleteNode } from '../qmp/commands.ts';
 import { queryExports, queryGraph, queryObjects } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
-import { importNodes, openImporting } from './import-nodes.ts';
+import { importNodes, keptNodes, openImporting, refuseUncertain } from './import-nodes.ts';
 import { layerSize } from './layer-file.ts';
 import {
   fileNode,
@@ -48,6 +48,7 @@ export async function openGraph(group: Group, qmp: QmpClient, record: GroupRecor
   const io = await group.site.io();
   const [{ nodes }, objects] = await Promise.all([readGraph(qmp), queryObjects(qmp)]);
   const context = { nodes, objects, io };
+  refuseUncertain(group, record.kept, nodes);
   for (const volume of record.volumes) await openVolume(group, qmp, volume, context);
   if (record.importing) await openImporting(group, qmp, record.importing, context);
   await growVolumes(group, qmp, record);
@@ -120,7 +121,8 @@ export function expectedNodes(record: GroupRecord): ReadonlySet<string> {
   const places = [record.receiving, record.standby];
   for (const { key, number } of places.flatMap((place) => place?.volumes ?? []))
     expected.add(layerNode(key, number));
-  for (const node of importNodes(record.importing)) expected.add(node);
+  const ofImports = [...importNodes(record.importing), ...keptNodes(record.kept)];
+  for (const node of ofImports) expected.add(node);
   return expected;
 }
 

@@ -18,7 +18,16 @@ import type { ImportInspection } from '../../ports/importer.ts';
 import { collectGarbage, enter, enterRunning } from './enter.ts';
 import { deleteNodes, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
-import { importFilterNode, importJob, originNode, uncertainSentence } from './import-nodes.ts';
+import { addEntry } from './import-entry.ts';
+import {
+  copyFiles,
+  copyNodes,
+  entryNode,
+  importFilterNode,
+  importJob,
+  originNode,
+  uncertainSentence,
+} from './import-nodes.ts';
 import { WEB_PART_BYTES } from './import-origin.ts';
 import type { Importing, ImportingVolume } from './import-record.ts';
 import { createLayers } from './layers.ts';
@@ -60,15 +69,14 @@ async function beginCopies(
 ): Promise<Importing> {
   const before = importing.volumes;
   let { nextLayer } = record;
-  const volumes = before.map((volume) => ({ ...volume, number: nextLayer++ }));
-  const old = before.map(({ key, number }) => layerNode(key, number));
-  await deleteNodes(qmp, await readGraph(qmp), old);
+  const volumes = before.map((v) => ({ ...v, number: nextLayer++, over: undefined }));
+  await deleteNodes(qmp, await readGraph(qmp), before.flatMap(copyNodes));
   await createLayers(
     group,
     volumes.map((volume) => ({ ...volume, below: undefined })),
   );
   const next = { ...importing, volumes, copiedBy };
-  const files = before.map(({ volumeId, number }) => layerFile(volumeId, number));
+  const files = before.flatMap(copyFiles);
   const saved = { ...record, nextLayer, importing: next, garbage: [...record.garbage, ...files] };
   await collectGarbage(group, await group.save(saved));
   return next;
@@ -77,21 +85,23 @@ async function beginCopies(
 async function startJob(
   group: Group,
   qmp: QmpClient,
-  { source }: Importing,
+  { source, keepsSource = false }: Importing,
   volume: ImportingVolume,
   speed: number,
 ): Promise<void> {
   const { key, number, volumeId } = volume;
   const node = layerNode(key, number);
-  if (!(await readGraph(qmp)).nodes.has(node)) {
+  const { nodes } = await readGraph(qmp);
+  if (!nodes.has(node)) {
     const path = group.path(layerFile(volumeId, number));
     const io = await group.site.io();
     await addNode(qmp, layerOptions({ node, path, backing: null, readOnly: false, io }));
   }
+  if (keepsSource && !nodes.has(entryNode(key))) await addEntry(qmp, key, node);
   await qmp.execute('blockdev-mirror', {
     'job-id': importJob(volume),
     device: headNode(key),
-    target: node,
+    target: keepsSource ? entryNode(key) : node,
     replaces: originNode(key),
     'filter-node-name': importFilterNode(key),
     sync: 'full',

@@ -18,10 +18,20 @@ import type { Graph } from './graph.ts';
 import type { Group } from './group.ts';
 import { inspectImport } from './import-copy.ts';
 import { cutSource, endImportJobs } from './import-jobs.ts';
-import { importHeadOptions, importJob, originNode, uncertainSentence } from './import-nodes.ts';
-import type { Importing, ImportingVolume } from './import-record.ts';
+import { lowerEntries, raiseEntries } from './import-entry.ts';
+import {
+  copyFiles,
+  copyNodes,
+  importHeadOptions,
+  importJob,
+  openedOf,
+  originNode,
+  uncertainSentence,
+} from './import-nodes.ts';
+import type { Importing, ImportingVolume, Kept } from './import-record.ts';
+import { createLayers } from './layers.ts';
 import { headNode, headOptions, layerNode, reopenOptions } from './nodes.ts';
-import { layerFile, specOf } from './record.ts';
+import { specOf } from './record.ts';
 import type { GroupRecord, VolumeRecord } from './record.ts';
 
 export function cutOverImport(group: Group, pauseLimitMs: number): Promise<CutOver> {
@@ -42,14 +52,34 @@ export function cutOverImport(group: Group, pauseLimitMs: number): Promise<CutOv
       return { isCutOver: false, why: trouble === undefined ? why : `${why}: ${trouble}` };
     }
     const { qmp, instance } = daemon;
-    await flushCopies(group, qmp, importing);
-    const begun = await group.save({
-      ...record,
-      importing: { ...importing, switchedBy: instance },
-    });
-    const pauseMs = await switchVolumes(group, qmp, importing, pauseLimitMs);
-    return settle(group, qmp, begun, pauseMs);
+    const begun = await beginSwitch(group, record, { ...importing, switchedBy: instance });
+    const { importing: switching } = begun;
+    if (switching.keepsSource === true) await raiseEntries(group, qmp, switching);
+    else await flushCopies(group, qmp, switching);
+    const pauseMs = await switchVolumes(group, qmp, switching, pauseLimitMs);
+    return settle(group, qmp, begun, instance, pauseMs);
   });
+}
+
+/** The layers that hosts write from the cut-over on are there before it, where the source is kept. */
+async function beginSwitch(
+  group: Group,
+  record: GroupRecord,
+  importing: Importing,
+): Promise<GroupRecord & { readonly importing: Importing }> {
+  let { nextLayer } = record;
+  const isRaised = importing.volumes.every(({ over }) => over !== undefined);
+  const volumes =
+    importing.keepsSource === true && !isRaised
+      ? importing.volumes.map((volume) => ({ ...volume, over: nextLayer++ }))
+      : importing.volumes;
+  if (nextLayer > record.nextLayer) {
+    const overlays = volumes.map((v) => ({ ...v, number: v.over ?? v.number, below: v.number }));
+    await createLayers(group, overlays);
+  }
+  const begun = { ...record, nextLayer, importing: { ...importing, volumes } };
+  await group.save(begun);
+  return begun;
 }
 
 /**
@@ -104,6 +134,7 @@ async function settle(
   group: Group,
   qmp: QmpClient,
   record: GroupRecord,
+  instance: string,
   pauseMs: number,
 ): Promise<CutOver> {
   const { importing } = record;
@@ -112,12 +143,14 @@ async function settle(
   const ours = importing.volumes.filter((volume) => isSwitched(graph, volume));
   const left = importing.volumes.filter((volume) => !isSwitched(graph, volume));
   await openToWrites(group, qmp, ours);
+  if (importing.keepsSource === true) await lowerEntries(qmp, ours);
   const rest = { ...importing, volumes: left, switchedBy: undefined, copiedBy: undefined };
   await group.save({
     ...record,
     hasPresent: record.hasPresent || ours.length > 0,
     volumes: [...record.volumes, ...ours.map(importedVolume)],
     importing: left.length > 0 ? rest : undefined,
+    kept: importing.keepsSource === true ? keptBeside(record, ours, instance) : undefined,
   });
   await deleteNodes(
     qmp,
@@ -129,8 +162,18 @@ async function settle(
   return { isCutOver: false, why: `volume ${names} could not be switched and is copied again` };
 }
 
-function isSwitched(graph: Graph, { key, number }: ImportingVolume): boolean {
-  return graph.beneath.get(headNode(key)) === layerNode(key, number);
+function isSwitched(graph: Graph, volume: ImportingVolume): boolean {
+  return copyNodes(volume).includes(graph.beneath.get(headNode(volume.key)) ?? '');
+}
+
+function keptBeside(
+  { kept, importing }: GroupRecord,
+  ours: readonly ImportingVolume[],
+  switchedBy: string,
+): Kept | undefined {
+  const volumes = [...(kept?.volumes ?? []), ...ours.map((v) => ({ ...openedOf(v), switchedBy }))];
+  if (!importing || volumes.length === 0) return kept;
+  return { source: importing.source, volumes, rolledBackBy: undefined };
 }
 
 /** What took the place of a volume that is only read is only read itself until it is opened anew. */
@@ -152,9 +195,10 @@ async function openToWrites(
 }
 
 function importedVolume(volume: ImportingVolume): VolumeRecord {
-  const { key, number } = volume;
-  const layers = [{ number, seals: undefined, isRoot: true }];
-  return { ...specOf(volume), key, layers };
+  const { key, number, over } = volume;
+  const copy = { number, seals: undefined, isRoot: true };
+  const above = over === undefined ? [] : [{ number: over, seals: undefined, isRoot: false }];
+  return { ...specOf(volume), key, layers: [copy, ...above] };
 }
 
 export function abandonImport(group: Group, { force }: { readonly force: boolean }): Promise<void> {
@@ -179,9 +223,13 @@ export function abandonImport(group: Group, { force }: { readonly force: boolean
     // Where nobody knows which copy hosts wrote last, ours stays beside the source.
     const isUncertain =
       importing.switchedBy !== undefined && importing.switchedBy !== daemon?.instance;
-    const files = importing.volumes.map(({ volumeId, number }) => layerFile(volumeId, number));
+    const files = importing.volumes.flatMap(copyFiles);
     let { nextLayer } = record;
-    const volumes = importing.volumes.map((volume) => ({ ...volume, number: nextLayer++ }));
+    const volumes = importing.volumes.map((volume) => ({
+      ...volume,
+      number: nextLayer++,
+      over: undefined,
+    }));
     const saved = await group.save({
       ...record,
       nextLayer,
@@ -198,9 +246,5 @@ function canOnlyBeCutOver(group: Group): Failure {
 
 async function endCopies(group: Group, qmp: QmpClient, importing: Importing): Promise<void> {
   await endImportJobs(group, qmp, importing);
-  await deleteNodes(
-    qmp,
-    await readGraph(qmp),
-    importing.volumes.map(({ key, number }) => layerNode(key, number)),
-  );
+  await deleteNodes(qmp, await readGraph(qmp), importing.volumes.flatMap(copyNodes));
 }

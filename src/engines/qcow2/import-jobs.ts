@@ -4,25 +4,24 @@ import { QmpTimeout } from '../qmp/errors.ts';
 import { queryBlockJobs, queryJobs } from '../qmp/queries.ts';
 import type { Job } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
-import { IMPORT_JOB } from './import-nodes.ts';
+import { IMPORT_JOB, KEEP_JOB } from './import-nodes.ts';
 import type { Importing } from './import-record.ts';
 import { cutLink } from './send-end.ts';
+
+type OfSource = Pick<Importing, 'source'>;
 
 /** A copy that is in step ends within milliseconds; one that does not is ended at once. */
 const QUIET_LIMIT_MS = 5000;
 
 /**
- * Ends the copies' jobs. Of a source that is in trouble the connection is cut first: ending a job
+ * Ends the jobs of copies, those from the source and those to it. Of a source that is in trouble the connection is cut first: ending a job
  * waits for its requests, and the daemon with it.
  */
-export async function endImportJobs(
-  group: Group,
-  qmp: QmpClient,
-  importing: Importing,
-): Promise<void> {
-  const isOurs = ({ id }: { readonly id: string }): boolean => id.startsWith(IMPORT_JOB);
+export async function endImportJobs(group: Group, qmp: QmpClient, of: OfSource): Promise<void> {
+  const isOurs = ({ id }: { readonly id: string }): boolean =>
+    id.startsWith(IMPORT_JOB) || id.startsWith(KEEP_JOB);
   const inTrouble = (await queryBlockJobs(qmp)).some((job) => isOurs(job) && job.ioStatus !== 'ok');
-  if (inTrouble) await cutSource(group, importing);
+  if (inTrouble) await cutSource(group, of);
   for (const job of (await queryJobs(qmp)).filter(isOurs)) {
     if (!inTrouble && job.status === 'ready') await endQuietly(qmp, job);
     await abortJob(qmp, job);
@@ -45,7 +44,7 @@ async function endQuietly(qmp: QmpClient, { id }: Job): Promise<void> {
 }
 
 /** The daemon waits for its requests to a source that does not answer; so would whoever asks it. */
-export async function cutSource(group: Group, { source }: Importing): Promise<void> {
+export async function cutSource(group: Group, { source }: OfSource): Promise<void> {
   const { endpoint } = source;
   if (endpoint.kind === 'nbd' || endpoint.kind === 'iscsi') {
     await cutLink(group, { host: endpoint.host, port: endpoint.port });

@@ -7,7 +7,10 @@ import type { ImportingVolume } from './import-record.ts';
 import { probeVolume } from './import-source.ts';
 import { createLayers } from './layers.ts';
 
-export async function openImport(group: Group, { source, volumes }: OpenImport): Promise<void> {
+export async function openImport(
+  group: Group,
+  { source, volumes, keepsSource }: OpenImport,
+): Promise<void> {
   if ((await group.record()).importing === undefined) {
     for (const { from, sizeBytes } of volumes) {
       const seen = await probeVolume(group.site, source, from);
@@ -33,7 +36,8 @@ export async function openImport(group: Group, { source, volumes }: OpenImport):
         group,
         known.map((volume) => ({ ...volume, below: undefined })),
       );
-      const importing = { source, volumes: known, copiedBy: undefined, switchedBy: undefined };
+      const none = { copiedBy: undefined, switchedBy: undefined };
+      const importing = { source, volumes: known, keepsSource, ...none };
       await group.save({ ...record, nextKey, nextLayer, importing });
     }
     try {

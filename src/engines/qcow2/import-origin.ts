@@ -34,6 +34,8 @@ export interface Origin {
   readonly volume: SourceVolume;
   /** Read it although somebody else has it open for writing. */
   readonly isLook: boolean;
+  /** Nobody waits for a connection that broke: it may be another source by then. */
+  readonly isKept?: boolean;
   /** For certificates, made when it is missing. */
   readonly tlsDirectory: string;
   readonly initiatorName: string;
@@ -59,7 +61,7 @@ export async function openOrigin(qmp: QmpClient, origin: Origin): Promise<void> 
 }
 
 async function protocolOptions(qmp: QmpClient, origin: Origin, readOnly: boolean): Promise<Fields> {
-  const { source, volume, isLook, initiatorName } = origin;
+  const { source, volume, isLook, isKept = false, initiatorName } = origin;
   const { endpoint } = source;
   const common = { 'read-only': readOnly, discard: 'unmap' };
   switch (endpoint.kind) {
@@ -69,7 +71,7 @@ async function protocolOptions(qmp: QmpClient, origin: Origin, readOnly: boolean
         driver: 'nbd',
         server: { type: 'inet', host: endpoint.host, port: `${endpoint.port}` },
         export: volume.locator,
-        'reconnect-delay': isLook ? 0 : RECONNECT_SECONDS,
+        'reconnect-delay': isLook || isKept ? 0 : RECONNECT_SECONDS,
         ...(await tlsOptions(qmp, origin)),
       };
     case 'iscsi': {

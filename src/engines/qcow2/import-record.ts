@@ -14,6 +14,8 @@ export interface Importing {
    * once it is dead, nobody knows, and hosts' last writes may be in our copies alone.
    */
   readonly switchedBy: string | undefined;
+  /** What hosts write from the cut-over on is a layer of its own, and goes to the source, too. */
+  readonly keepsSource?: boolean;
 }
 
 export interface ImportingVolume extends OpenedVolume {
@@ -21,4 +23,26 @@ export interface ImportingVolume extends OpenedVolume {
   readonly key: number;
   /** Of the layer file that our copy is. */
   readonly number: number;
+  /** Of the layer above it that hosts write from the cut-over on, where the source is kept. */
+  readonly over?: number | undefined;
+}
+
+/** Volumes that are ours, and whose source has what hosts write. */
+export interface Kept {
+  readonly source: SourceAccess;
+  readonly volumes: readonly KeptVolume[];
+  /**
+   * The daemon that was told to take hosts back. Once it is dead the source counts: it was in step
+   * until that instant, and has all that was written after it.
+   */
+  readonly rolledBackBy: string | undefined;
+}
+
+export interface KeptVolume extends OpenedVolume {
+  readonly key: number;
+  /**
+   * The daemon that switched it over. With another one a host's last writes may be at the source
+   * alone: all there is goes there then.
+   */
+  readonly switchedBy: string;
 }

@@ -12,7 +12,7 @@ import { Failure } from '../../domain/refusal.ts';
 import type { SentDifference } from '../../ports/engine-comparison.ts';
 import type { CopyOf } from '../../ports/engine-copies.ts';
 import type { ReceivingTarget, VolumeSpec } from '../../ports/engine.ts';
-import type { Importing } from './import-record.ts';
+import type { Importing, Kept } from './import-record.ts';
 
 /**
  * What the engine must know of a group when every process is gone. A volume is a chain of layers,
@@ -50,6 +50,7 @@ export interface GroupRecord {
   readonly comparing: Comparing | undefined;
   readonly sentDifference: DifferenceSent | undefined;
   readonly importing: Importing | undefined;
+  readonly kept: Kept | undefined;
   /** On their way to another group, which may know them already. */
   readonly leaving: readonly VolumeRecord[];
 }
@@ -224,6 +225,7 @@ export const EMPTY_RECORD: GroupRecord = {
   comparing: undefined,
   sentDifference: undefined,
   importing: undefined,
+  kept: undefined,
   leaving: [],
 };
 

@@ -40,7 +40,7 @@ export function deleteGroup(group: Group): Promise<void> {
 /** Within the group's lock. */
 function stopDaemon(group: Group): Promise<void> {
   return group.seat.end(async ({ qmp }) => {
-    const { sending, mirror, importing } = await group.record();
+    const { sending, mirror, importing, kept } = await group.record();
     // The daemon waits for its copies' requests, which a silent link never answers.
     const jobs = await queryJobs(qmp);
     const sends = jobs.some(({ id }) => id.startsWith(SEND_JOB));
@@ -48,6 +48,7 @@ function stopDaemon(group: Group): Promise<void> {
     if (mirror && jobs.some(({ id }) => id.startsWith(MIRROR_JOB))) {
       await cutLink(group, mirror.target);
     }
-    if (importing) await endImportJobs(group, qmp, importing);
+    const ofSource = importing ?? kept;
+    if (ofSource) await endImportJobs(group, qmp, ofSource);
   });
 }

@@ -3,6 +3,7 @@ import {
   importing,
   startedByWatch,
   copying,
+  keptCurrent,
   readyToCutOver,
   onlyImport,
   jobOf,
@@ -25,7 +26,7 @@ export const imports: readonly SagaCase[] = [
     kind: 'compare-import',
     name: 'copies that are in step, under a host',
     at: 'paris',
-    prepare: copying,
+    prepare: (pair) => copying(pair),
     start: (pair) => startedByWatch(pair, 'compare-import'),
   },
   {
@@ -46,7 +47,7 @@ export const imports: readonly SagaCase[] = [
     kind: 'cut-over-import',
     name: 'copies that are in step and compared',
     at: 'paris',
-    prepare: readyToCutOver,
+    prepare: (pair) => readyToCutOver(pair),
     start: async (pair) =>
       jobOf(pair.paris.app.cutOverImport({ importId: (await onlyImport(pair)).id })),
     undone: (before) => ({
@@ -54,11 +55,19 @@ export const imports: readonly SagaCase[] = [
       paris: { ...before.paris, imports: ['data copying compared'] },
     }),
   },
+  {
+    kind: 'roll-back-import',
+    name: 'whose source was kept current',
+    at: 'paris',
+    prepare: keptCurrent,
+    start: async (pair) =>
+      jobOf(pair.paris.app.rollBackImport({ importId: (await onlyImport(pair)).id })),
+  },
   ...[false, true].map((force): SagaCase => ({
     kind: 'cancel-import',
     name: force ? 'although nobody answers' : 'with a host that goes on with the source',
     at: 'paris',
-    prepare: readyToCutOver,
+    prepare: (pair) => readyToCutOver(pair),
     start: async (pair) =>
       jobOf(pair.paris.app.cancelImport({ importId: (await onlyImport(pair)).id, force })),
   })),
