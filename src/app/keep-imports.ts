@@ -101,8 +101,25 @@ async function keepCopying(ports: Deps, session: ImportSession, meters: Meters):
   if (seen.copy === 'none' && session.copyStartedAt !== undefined) {
     await restartCopy(ports, session, 'the data plane that copied has ended');
   }
-  await importer.copy(session.groupId, session.settings.bytesPerSecond);
+  try {
+    await importer.copy(session.groupId, session.settings.bytesPerSecond);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return noteHeld(ports, session, error.message);
+  }
   await noteProgress(ports, session, seen, meters);
+}
+
+/** It has not begun: the source does not answer, or there is no room here. It is tried again. */
+async function noteHeld({ store }: Deps, { id }: ImportSession, held: string): Promise<void> {
+  await store.transaction(async (tx) => {
+    const { state, volumes, progress } = await tx.imports.need(id);
+    if (state !== 'copying' || progress?.held === held) return;
+    const totalBytes = volumes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const unknown = { bytesPerSecond: undefined, averageBytesPerSecond: undefined };
+    const none = { copiedBytes: 0, totalBytes, etaSeconds: undefined, ...unknown };
+    await tx.imports.change(id, (s) => ({ ...s, progress: { ...none, held } }));
+  });
 }
 
 /**
@@ -204,7 +221,7 @@ async function restartCopy(
 async function noteProgress(
   { store, clock }: Deps,
   { id }: ImportSession,
-  { copiedBytes, totalBytes }: ImportInspection,
+  { copiedBytes, totalBytes, held }: ImportInspection,
   meters: Meters,
 ): Promise<void> {
   const meter = meters.get(id) ?? new ProgressMeter();
@@ -223,7 +240,8 @@ async function noteProgress(
         totalBytes,
         bytesPerSecond,
         averageBytesPerSecond,
-        etaSeconds,
+        etaSeconds: held === undefined ? etaSeconds : undefined,
+        held,
       };
       return { ...s, copyStartedAt, progress };
     }),

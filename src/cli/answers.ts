@@ -267,6 +267,7 @@ export interface Import extends Named {
   readonly progress?: Omit<Progress, 'sentBytes'> & {
     readonly copiedBytes: number;
     readonly averageBytesPerSecond?: number;
+    readonly held?: string;
   };
   readonly comparing?: Progress;
   readonly comparison?: {

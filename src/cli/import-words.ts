@@ -67,8 +67,9 @@ function isCopying({ state, progress }: Import): boolean {
   return ['copying', 'paused'].includes(state) && progress?.totalBytes !== 0;
 }
 
-function sayCopying({ copiedBytes, ...progress }: NonNullable<Import['progress']>): string {
-  return sayTransfer({ ...progress, sentBytes: copiedBytes });
+function sayCopying({ copiedBytes, held, ...progress }: NonNullable<Import['progress']>): string {
+  const copied = sayTransfer({ ...progress, sentBytes: copiedBytes });
+  return held === undefined ? copied : `${copied}, ${held}`;
 }
 
 function sayCopied(session: Import): string | undefined {

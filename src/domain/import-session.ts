@@ -98,6 +98,8 @@ export interface ImportProgress {
   /** Since the copy began. */
   readonly averageBytesPerSecond: number | undefined;
   readonly etaSeconds: number | undefined;
+  /** Why it stands still, though nobody has paused it. */
+  readonly held?: string | undefined;
 }
 
 /** Whether both copies have the same bytes, as it was looked before the cut-over. */

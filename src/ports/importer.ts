@@ -49,8 +49,11 @@ export interface Importer {
 
   /**
    * Copies, or goes on after `pause`; a copy that died begins again from the start. Returns at once.
+   * The less room there is here the slower it is, and it is held before there is none: whoever
+   * repeats the call lets it go on.
    *
    * @param bytesPerSecond of the copy, over all volumes; undefined: no limit. A repeat changes it.
+   * @throws Refusal `source_unreachable`, `no_space` where it could not begin; it may later
    */
   copy(groupId: GroupId, bytesPerSecond: number | undefined): Promise<void>;
 
@@ -158,6 +161,8 @@ export interface ImportInspection {
   readonly copy: 'none' | 'running' | 'paused' | 'in_step' | 'failed';
   readonly copiedBytes: number;
   readonly totalBytes: number;
+  /** Why a copy stands still that nobody has paused; it goes on with another `copy`. */
+  readonly held: string | undefined;
   /** What the data plane said about a copy that failed. */
   readonly trouble: string | undefined;
 }

@@ -1,7 +1,7 @@
 /** Sources that fail in parts: what can be read again is, what cannot is told, and a host loses nothing. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { waitUntil } from '../../src/main/wait-until.ts';
@@ -86,6 +86,51 @@ test('a source that stays unreadable asks for a cancel, after which its host goe
   await writer.stop();
   assertNothingLost(
     await readingFile(source.file, (reader) => writer.verify(() => reader, 'acknowledged')),
+  );
+});
+
+test('a source that has another size than when it was registered is not opened, and nothing is made of it', async () => {
+  const source = await nbdkitSource(directory, SIZE_BYTES);
+  await addSource(paris, 'grown', source.endpoint);
+  const volumes = [{ name: 'ledger', locator: '' }];
+  const scheduledAt = new Date(Date.now() + 3_600_000).toISOString();
+  await createImport(paris, { source: 'grown', volumes, hosts: ['app1'], scheduledAt });
+  await truncate(source.file, SIZE_BYTES + MIB);
+
+  await paris.ask({ method: 'PATCH', path: '/imports/ledger', body: { scheduledAt: null } });
+
+  const { trouble } = await importOnce(paris, 'ledger', 'failed');
+  assert.match(trouble ?? '', /size of ledger: wanted 33554432 bytes, as before, got 34603008/);
+  await assert.rejects(paris.volume('ledger'), refusal('not_found'));
+  assert.equal((await stat(source.file)).blocks, 0);
+});
+
+test('a source that has another size once its data plane is back is not copied; its host goes on with it', async () => {
+  const source = await nbdkitSource(directory, SIZE_BYTES);
+  await writeFile(source.file, Buffer.alloc(SIZE_BYTES));
+  await addSource(paris, 'changed', source.endpoint);
+  const volumes = [{ name: 'stock', locator: '' }];
+  await createImport(paris, { source: 'changed', volumes, hosts: ['app1'] });
+  await importOnce(paris, 'stock', 'ready');
+  const writer = await sites.startWriter({ volumes: ['stock'] });
+  await moreWrites(writer, 50);
+  await truncate(source.file, SIZE_BYTES + MIB);
+
+  const { group } = await paris.get<{ group: { id: string } }>('/imports/stock');
+  await paris.killDaemon(group.id);
+
+  const { trouble } = await importOnce(paris, 'stock', 'cancel_required');
+  assert.match(
+    trouble ?? '',
+    /volume stock: its source has another size by now, no longer 33554432 bytes/,
+  );
+  await moreWrites(writer, 50);
+  const ended = await endImport(paris, 'stock', 'cancel', { force: false });
+  assert.equal(ended.state, 'cancelled', ended.trouble ?? '');
+  await moreWrites(writer, 50);
+  await writer.stop();
+  assertNothingLost(
+    await readingFile(source.file, (reader) => writer.verify(() => reader, 'flushed')),
   );
 });
 

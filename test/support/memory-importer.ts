@@ -111,7 +111,7 @@ export class MemoryImporter implements Importer {
       const { sizeBytes, blocks } = found.need(volume.from.locator);
       if (sizeBytes !== volume.sizeBytes) {
         const [wanted, seen] = [`${volume.sizeBytes}`, `${sizeBytes}`];
-        refuse({ code: 'invalid', field: `size of ${volume.from.locator}`, wanted, seen });
+        refuse({ code: 'invalid', field: `size of ${volume.name}`, wanted, seen });
       }
       const { volumeId, name } = volume;
       return { volumeId, name, sizeBytes, blocks };
@@ -145,7 +145,7 @@ export class MemoryImporter implements Importer {
 
   async inspect(groupId: GroupId): Promise<ImportInspection> {
     const known = this.#known(groupId);
-    const nothing = { copiedBytes: 0, totalBytes: 0, trouble: undefined };
+    const nothing = { copiedBytes: 0, totalBytes: 0, held: undefined, trouble: undefined };
     if (known === undefined) return { stands: 'nowhere', copy: 'none', ...nothing };
     const stands = known.isCutOver ? 'here' : 'on_source';
     const totalBytes = known.volumes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -165,7 +165,7 @@ export class MemoryImporter implements Importer {
     if (!copies.isPaused && !copies.isInStep && !this.isSlow) this.#copyAll(known, copies);
     const copy = copies.isInStep ? 'in_step' : copies.isPaused ? 'paused' : 'running';
     const copiedBytes = copies.isInStep ? totalBytes : 0;
-    return { stands, copy, copiedBytes, totalBytes, trouble: undefined };
+    return { ...nothing, stands, copy, copiedBytes, totalBytes };
   }
 
   async compare(groupId: GroupId, { onProgress }: CompareWatch): Promise<ComparedCopies> {

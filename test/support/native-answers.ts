@@ -171,7 +171,11 @@ export interface ImportAnswer {
   readonly trouble?: string;
   readonly left?: string;
   readonly volumes: readonly { readonly id: string; readonly name: string }[];
-  readonly progress?: { readonly copiedBytes: number; readonly totalBytes: number };
+  readonly progress?: {
+    readonly copiedBytes: number;
+    readonly totalBytes: number;
+    readonly held?: string;
+  };
   readonly comparison?: { readonly hash?: string; readonly comparedBytes: number };
   readonly unreadable?: readonly { readonly offset: number; readonly lengthBytes: number }[];
   readonly restarts: number;

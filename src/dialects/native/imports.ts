@@ -87,6 +87,7 @@ const Import = Type.Object({
       bytesPerSecond: Type.Optional(Type.Integer()),
       averageBytesPerSecond: Type.Optional(Type.Integer()),
       etaSeconds: Type.Optional(Type.Integer()),
+      held: Type.Optional(Type.String({ description: 'Why it stands still by itself.' })),
     }),
   ),
   comparing: Type.Optional(Progress),

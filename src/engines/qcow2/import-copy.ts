@@ -30,6 +30,7 @@ import {
 } from './import-nodes.ts';
 import { WEB_PART_BYTES } from './import-origin.ts';
 import type { Importing, ImportingVolume } from './import-record.ts';
+import { paceOf, whyHeld } from './import-room.ts';
 import { createLayers } from './layers.ts';
 import { headNode, layerNode, layerOptions } from './nodes.ts';
 import { layerFile } from './record.ts';
@@ -49,11 +50,13 @@ export function copyImport(group: Group, bytesPerSecond: number | undefined): Pr
       ? record.importing
       : await beginCopies(group, qmp, record, record.importing, instance);
     const [jobs, blockJobs] = await Promise.all([queryJobs(qmp), queryBlockJobs(qmp)]);
-    const speed = Math.ceil((bytesPerSecond ?? 0) / importing.volumes.length);
+    const pace = await paceOf(group, bytesPerSecond);
+    const speed = Math.ceil(pace.bytesPerSecond / importing.volumes.length);
     for (const volume of importing.volumes) {
       const id = importJob(volume);
       const job = findJob(jobs, id);
       if (job === undefined) await startJob(group, qmp, importing, volume, speed);
+      else if (pace.isHeld) await hold(qmp, job);
       else await goOn(qmp, job, findJob(blockJobs, id), speed);
     }
   });
@@ -140,19 +143,24 @@ export function pauseImport(group: Group): Promise<void> {
     if (!record.importing || !daemon) return;
     const jobs = await queryJobs(daemon.qmp);
     for (const volume of record.importing.volumes) {
-      const id = importJob(volume);
-      if (findJob(jobs, id)?.status !== 'running') continue;
-      await tolerating(/not found|cannot accept command|already paused/, () =>
-        daemon.qmp.execute('block-job-pause', { device: id }),
-      );
+      const job = findJob(jobs, importJob(volume));
+      if (job !== undefined) await hold(daemon.qmp, job);
     }
   });
+}
+
+/** One that is ready has nothing left to copy: hosts' own writes go on in it. */
+async function hold(qmp: QmpClient, { id, status }: Job): Promise<void> {
+  if (status !== 'running') return;
+  await tolerating(/not found|cannot accept command|already paused/, () =>
+    qmp.execute('block-job-pause', { device: id }),
+  );
 }
 
 /** Waits for no work on the group. A copy of which half is done is made to carry hosts' writes. */
 export async function inspectImport(group: Group): Promise<ImportInspection> {
   const { importing, hasPresent } = await group.record();
-  const nothing = { copiedBytes: 0, totalBytes: 0, trouble: undefined };
+  const nothing = { copiedBytes: 0, totalBytes: 0, held: undefined, trouble: undefined };
   if (!importing) return { stands: hasPresent ? 'here' : 'nowhere', copy: 'none', ...nothing };
   const none: ImportInspection = { stands: 'on_source', copy: 'none', ...nothing };
   try {
@@ -176,6 +184,7 @@ export async function inspectImport(group: Group): Promise<ImportInspection> {
       copy: worst,
       copiedBytes: sum(seen.map(({ job }) => job?.doneBytes ?? 0)),
       totalBytes: sum(seen.map(({ job, volume }) => job?.totalBytes ?? volume.sizeBytes)),
+      held: worst === 'paused' || worst === 'running' ? await whyHeld(group) : undefined,
       trouble: states.find(({ trouble }) => trouble !== undefined)?.trouble,
     };
   } catch (cause) {
@@ -200,16 +209,21 @@ interface CopyState {
 async function stateOf(
   group: Group,
   qmp: QmpClient,
-  { volume: { name }, job, blockJob }: SeenCopy,
+  { volume: { name, sizeBytes }, job, blockJob }: SeenCopy,
 ): Promise<CopyState> {
   if (job === undefined) return { copy: 'none' };
   if (job.status === 'concluded') {
-    return { copy: 'failed', trouble: `volume ${name}: ${job.error ?? 'its copy ended'}` };
+    const ended = job.error ?? 'its copy ended';
+    const isResized = ended.includes('have different sizes');
+    const why = isResized
+      ? `its source has another size by now, no longer ${sizeBytes} bytes`
+      : ended;
+    return { copy: 'failed', trouble: `volume ${name}: ${why}` };
   }
   if (blockJob !== undefined && blockJob.ioStatus !== 'ok') {
-    if (await retry(group, qmp, job)) return { copy: 'running' };
-    const why = blockJob.ioStatus === 'nospace' ? 'there is no room for it here' : IO_TROUBLE;
-    return { copy: 'failed', trouble: `volume ${name}: ${why}` };
+    const hasRoomSoon = blockJob.ioStatus === 'nospace';
+    if ((await retry(group, qmp, job)) || hasRoomSoon) return { copy: 'running' };
+    return { copy: 'failed', trouble: `volume ${name}: ${IO_TROUBLE}` };
   }
   if (job.status === 'ready' && blockJob?.activelySynced === true) return { copy: 'in_step' };
   return { copy: job.status === 'paused' && blockJob?.paused === true ? 'paused' : 'running' };

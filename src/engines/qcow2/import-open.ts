@@ -12,11 +12,11 @@ export async function openImport(
   { source, volumes, keepsSource }: OpenImport,
 ): Promise<void> {
   if ((await group.record()).importing === undefined) {
-    for (const { from, sizeBytes } of volumes) {
+    for (const { name, from, sizeBytes } of volumes) {
       const seen = await probeVolume(group.site, source, from);
       if (seen.sizeBytes === sizeBytes) continue;
       const [wanted, found] = [`${sizeBytes} bytes, as before`, `${seen.sizeBytes}`];
-      refuse({ code: 'invalid', field: `size of ${from.locator}`, wanted, seen: found });
+      refuse({ code: 'invalid', field: `size of ${name}`, wanted, seen: found });
     }
   }
   await group.locked(async () => {
