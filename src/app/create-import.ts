@@ -4,12 +4,13 @@ import { MAX_ROLLBACK_SECONDS, MIN_ROLLBACK_SECONDS } from '../domain/import-rol
 import { checkSourceVolume } from '../domain/import-source.ts';
 import type { ImportSource, WantedSourceVolume } from '../domain/import-source.ts';
 import { newId } from '../domain/ids.ts';
-import type { ImportId, Instant, SiteId, SourceId, VolumeId } from '../domain/ids.ts';
+import type { ImportId, Instant, PolicyId, SiteId, SourceId, VolumeId } from '../domain/ids.ts';
 import { checkName } from '../domain/names.ts';
 import { refuse } from '../domain/refusal.ts';
 import { MAX_RPO_SECONDS, MIN_RPO_SECONDS } from '../domain/replication-session.ts';
 import { checkSize, serialOf } from '../domain/volume.ts';
 import type { Transaction } from '../ports/store.ts';
+import { assign } from '../sagas/policies.ts';
 import type { AppPorts } from './app-ports.ts';
 import { insertGroup } from './create-volume.ts';
 
@@ -30,6 +31,8 @@ export interface CreateImport {
   readonly bytesPerSecond?: number | undefined;
   readonly scheduledAt?: Instant | undefined;
   readonly protect?: { readonly peerId: SiteId; readonly rpoSeconds: number } | undefined;
+  /** Protects the group that it makes, once it is complete; not beside `protect`. */
+  readonly policyId?: PolicyId | undefined;
   /** The source is kept current for so long after the cut-over; absent: it is not. */
   readonly rollbackForSeconds?: number | undefined;
 }
@@ -45,7 +48,7 @@ type Deps = Pick<AppPorts, 'store' | 'importer' | 'clock' | 'here'>;
  * Begins to bring volumes in, at once, when there is a slot, or at an instant. The volumes and
  * their group are there from now on, and hosts attach them as soon as the source is open.
  *
- * @throws Refusal `invalid`, `not_found` (source, host, peer), `already_exists` (a name),
+ * @throws Refusal `invalid`, `not_found` (source, host, peer, policy), `already_exists` (a name),
  *   `source_unreachable`, `unsupported` — nothing was made
  */
 export async function createImport(
@@ -80,6 +83,7 @@ export async function createImport(
         createdAt: now,
       });
     }
+    if (settings.policyId !== undefined) await assign(tx, group.id, settings.policyId);
     const sourceId = source.id;
     const base = { id: importId, name, sourceId, groupId: group.id, volumes, settings };
     await tx.imports.insert(newSession(base, now));
@@ -111,9 +115,12 @@ function newSession(
 }
 
 function checkSettings(request: CreateImport): ImportSettings {
-  const { bytesPerSecond, protect, scheduledAt, rollbackForSeconds } = request;
+  const { bytesPerSecond, protect, policyId, scheduledAt, rollbackForSeconds } = request;
   checkRate(bytesPerSecond);
   checkRollback(rollbackForSeconds);
+  if (protect !== undefined && policyId !== undefined) {
+    refuse({ code: 'invalid', field: 'protect', wanted: 'none beside a policy', seen: 'both' });
+  }
   const rpoSeconds = protect?.rpoSeconds ?? MIN_RPO_SECONDS;
   if (
     !Number.isSafeInteger(rpoSeconds) ||
@@ -131,6 +138,7 @@ function checkSettings(request: CreateImport): ImportSettings {
     hosts: [...new Set(request.hosts ?? [])],
     bytesPerSecond,
     protect,
+    policyId,
     rollbackForSeconds,
   };
 }
@@ -195,7 +203,7 @@ function checkVolumes(
 async function checkRows(
   tx: Transaction,
   name: string,
-  { hosts, protect }: ImportSettings,
+  { hosts, protect, policyId }: ImportSettings,
   volumes: readonly ImportVolume[],
 ): Promise<void> {
   const [taken] = await tx.imports.where({ name });
@@ -209,4 +217,5 @@ async function checkRows(
     if (known === undefined) refuse({ code: 'not_found', what: 'host', id: host });
   }
   if (protect !== undefined) await tx.peers.need(protect.peerId);
+  if (policyId !== undefined) await tx.policies.need(policyId);
 }

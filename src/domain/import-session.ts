@@ -1,5 +1,5 @@
 import type { RollbackWindow } from './import-rollback.ts';
-import type { GroupId, ImportId, Instant, SiteId, SourceId, VolumeId } from './ids.ts';
+import type { GroupId, ImportId, Instant, PolicyId, SiteId, SourceId, VolumeId } from './ids.ts';
 import type { SourceVolume } from './import-source.ts';
 import { Refusal } from './refusal.ts';
 
@@ -86,6 +86,8 @@ export interface ImportSettings {
   readonly bytesPerSecond: number | undefined;
   /** Replication that begins when the import is complete. */
   readonly protect: { readonly peerId: SiteId; readonly rpoSeconds: number } | undefined;
+  /** Assigned to the group that it makes from the start, and in force when it is complete. */
+  readonly policyId?: PolicyId | undefined;
   /** How long the source is kept current after the cut-over; absent: it is let go at once. */
   readonly rollbackForSeconds?: number | undefined;
 }

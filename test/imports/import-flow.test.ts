@@ -5,7 +5,8 @@ import type { CreateImport } from '../../src/app/create-import.ts';
 import type { ImportView } from '../../src/app/import-views.ts';
 import { applyPolicies } from '../../src/app/apply-policies.ts';
 import { CONCURRENT_IMPORTS } from '../../src/domain/import-session.ts';
-import type { ImportId } from '../../src/domain/ids.ts';
+import { newId } from '../../src/domain/ids.ts';
+import type { ImportId, PolicyId } from '../../src/domain/ids.ts';
 import { Failure } from '../../src/domain/refusal.ts';
 
 import { MIB, begin, onSource, refusedAs, stateOf, watch, world, write } from './world.ts';
@@ -274,6 +275,8 @@ test('what an import could not do is refused before anything is made', async (t)
     [{ hosts: ['nobody'] }, 'not_found'],
     [{ bytesPerSecond: 5 }, 'invalid'],
     [{ protect: { peerId: w.lyon.id, rpoSeconds: 1 } }, 'invalid'],
+    [{ policyId: newId<PolicyId>() }, 'not_found'],
+    [{ policyId: newId<PolicyId>(), protect: { peerId: w.lyon.id, rpoSeconds: 60 } }, 'invalid'],
   ];
   for (const [request, code] of wrong) {
     await assert.rejects(begin(w, request), refusedAs(code), JSON.stringify(request));

@@ -36,7 +36,7 @@ test('an import that cannot be is refused before anything is made', async (t) =>
     [{ scheduled_timestamp: 'soon' }, 400],
     [{ scheduled_timestamp: '2026-13-45T00:00:00Z' }, 400],
     [{ automatic_cutover: 'yes' }, 400],
-    [{ protection_policy_id: uuid }, 422],
+    [{ protection_policy_id: uuid }, 404],
     [{ volume_group_id: uuid }, 422],
     [{ description: 'mine' }, 422],
     [{ consistency_group_member_host_ids: [{ volume_wwn: 'x', host_ids: [] }] }, 422],

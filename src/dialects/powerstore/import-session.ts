@@ -2,7 +2,7 @@
 import { Type } from 'typebox';
 import type { CreateImport } from '../../app/create-import.ts';
 import type { ImportView } from '../../app/import-views.ts';
-import type { HostId, ImportId, Instant, SourceId } from '../../domain/ids.ts';
+import type { HostId, ImportId, Instant, PolicyId, SourceId } from '../../domain/ids.ts';
 import { imageFormats } from '../../domain/import-source.ts';
 import type { ImageFormat } from '../../domain/import-source.ts';
 import type { ImportState } from '../../domain/import-session.ts';
@@ -121,7 +121,7 @@ async function saySession(world: World, session: ImportView) {
       progress_percentage: percentage(session),
       average_transfer_rate: moving?.averageBytesPerSecond ?? null,
       current_transfer_rate: moving?.bytesPerSecond ?? null,
-      protection_policy_id: null,
+      protection_policy_id: settings.policyId ?? null,
       volume_group_id: null,
       automatic_cutover: settings.automaticCutover,
       scheduled_timestamp: timestampOr(settings.scheduledAt),
@@ -187,8 +187,7 @@ const create = operation({
     const { global_storage_discovery_address: discovery } = wanted;
     refuseUnkept('description', wanted.description, '');
     refuseUnkept('global_storage_discovery_address', discovery, '');
-    refuseLater('protection_policy_id', wanted.protection_policy_id);
-    refuseLater('volume_group_id', wanted.volume_group_id);
+    refuseGroup(wanted.volume_group_id);
     refuseHostsOfMembers(wanted.consistency_group_member_host_ids);
     refuseHostsOfMembers(wanted.consistency_group_member_host_group_ids);
     const sourceId = await needId<SourceId>(world, 'import_source', wanted.remote_system_id);
@@ -200,17 +199,26 @@ const create = operation({
       hosts: await hostNames(world, wanted.host_ids ?? [], wanted.host_group_ids ?? []),
       automaticCutover: wanted.automatic_cutover ?? false,
       waitForHosts: wanted.type === 'Agentless',
+      policyId: await policyIn(world, wanted.protection_policy_id),
       scheduledAt: instantOf(wanted.scheduled_timestamp),
     });
     return { answer: { id: importId } };
   },
 });
 
-/** What begins when the import is complete is asked for then: a refusal would come too late here. */
-function refuseLater(attribute: string, value: string | null | undefined): void {
+/** Joined when the import is complete: a refusal of the group would come too late. */
+function refuseGroup(value: string | null | undefined): void {
   if (value === undefined || value === null || value === '') return;
-  const why = 'give it to the volume or the volume group once the import is complete';
-  refuse({ code: 'unsupported', what: `${attribute} of an import`, why });
+  const why = 'add the volume to it once the import is complete';
+  refuse({ code: 'unsupported', what: 'volume_group_id of an import', why });
+}
+
+async function policyIn(
+  world: World,
+  reference: string | null | undefined,
+): Promise<PolicyId | undefined> {
+  if (reference === undefined || reference === null || reference === '') return undefined;
+  return needId<PolicyId>(world, 'policy', reference);
 }
 
 function refuseHostsOfMembers(hosts: readonly unknown[] | undefined): void {

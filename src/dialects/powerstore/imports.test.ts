@@ -14,6 +14,7 @@ import {
   writeAsHost,
 } from '../../../test/support/powerstore-import.ts';
 import type { Json } from '../../../test/support/powerstore-import.ts';
+import { applyPolicies } from '../../app/apply-policies.ts';
 import type { ImportId, SagaId } from '../../domain/ids.ts';
 
 const MIB = 1024 * 1024;
@@ -136,6 +137,44 @@ test('a copy that is paused stands still while its host goes on, and is resumed'
   assert.equal((await act(world, id, 'resume')).status, 204);
   await becomes(world, id, 'Ready_For_Cutover');
 });
+
+for (const [what, resource] of [
+  ['volume', { source_resource_id: 'name:disk1' }],
+  ['volume_group', { source_resource_id: 'name:both' }],
+] as const) {
+  test(`the policy of an import takes effect on the new ${what} when it is complete`, async (t) => {
+    const world = await foreignSystem(t);
+    lookAfter(t, world.paris);
+    const { here, lyon } = world;
+    const rule = { name: 'five', rpo: 'Five_Minutes', remote_system_id: 'name:lyon' };
+    await here.made('replication_rule', rule);
+    const rules = { replication_rule_ids: ['name:five'], snapshot_rule_ids: null };
+    const policyId = await here.made('policy', { name: 'gold', ...rules });
+    await here.made('import_universal_consistency_group', {
+      name: 'both',
+      remote_system_id: world.systemId,
+      import_universal_volume_ids: [await volumeIdOf(world, 'disk2')],
+    });
+
+    const id = await begin(world, { ...resource, protection_policy_id: 'name:gold' });
+    const ready = await becomes(world, id, 'Ready_For_Cutover');
+
+    assert.equal(ready['protection_policy_id'], policyId);
+    assert.deepEqual(await lyon.app.listSessions(), []);
+    const inUse = await here.call('DELETE', `policy/${policyId}`);
+    assert.equal(inUse.status, 422);
+    assert.equal((await act(world, id, 'cutover')).status, 204);
+    await applyPolicies(world.paris.ports);
+    const { destination_resource_id: made } = await shown(world, id);
+    const { body } = await here.call('GET', `${what}/${String(made)}?select=protection_policy_id`);
+    assert.deepEqual(body, { protection_policy_id: policyId });
+    const { rows } = await here.call(
+      'GET',
+      `replication_session?local_resource_id=eq.${String(made)}`,
+    );
+    assert.equal(rows.length, 1);
+  });
+}
 
 test('an automatic cut-over needs nobody', async (t) => {
   const world = await foreignSystem(t);
