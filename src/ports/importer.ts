@@ -109,8 +109,8 @@ export interface Importer {
   keepSource(groupId: GroupId, bytesPerSecond: number | undefined): Promise<void>;
 
   /**
-   * How it stands with the source; undefined when none is kept. A source that does not answer is
-   * parted from within seconds, so that hosts go on without it.
+   * How it stands with the source; undefined when none is kept. Looked at again and again, a source
+   * that a write waits for in vain is parted from within seconds: hosts go on without it.
    */
   inspectSource(groupId: GroupId): Promise<KeptSource | undefined>;
 

@@ -24,14 +24,20 @@ export interface Imported {
   readonly connect: () => Promise<NbdConnection>;
 }
 
+export interface OpenOptions {
+  readonly keepsSource?: boolean;
+  /** Another source than one that takes as many connections as come. */
+  readonly from?: StorySource;
+}
+
 /** A source with a writer at it, through this site. */
 export async function openImport(
   site: TestSite,
   name: string,
-  { keepsSource = false } = {},
+  { keepsSource = false, from: given }: OpenOptions = {},
 ): Promise<Imported> {
   const { engine, directory } = site;
-  const source = await nbdkitSource(join(directory, 'sources'), SIZE_BYTES);
+  const source = given ?? (await nbdkitSource(join(directory, 'sources'), SIZE_BYTES));
   const access: SourceAccess = {
     id: newId<SourceId>(),
     name: 'old',

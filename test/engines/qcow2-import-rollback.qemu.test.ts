@@ -1,6 +1,7 @@
 /** The way back after a cut-over: real daemons, a real source, and a writer that is as fast as it can. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { GroupId } from '../../src/domain/ids.ts';
 import { Failure, Refusal } from '../../src/domain/refusal.ts';
@@ -8,6 +9,7 @@ import type { NumberedWriter } from '../../src/main/numbered-writer.ts';
 import { waitUntil } from '../../src/main/wait-until.ts';
 import type { KeptSource } from '../../src/ports/importer.ts';
 import { readingFile } from '../support/story-import.ts';
+import { singleSource } from '../support/story-source.ts';
 import type { StorySource } from '../support/story-source.ts';
 import { HOST } from './contract-group.ts';
 import { CrashPoints } from './crash-points.ts';
@@ -23,6 +25,9 @@ import type { Imported } from './imported.ts';
 import { twoSites } from './test-sites.ts';
 import type { TestSite, TestSites } from './test-sites.ts';
 
+/** Longer than anybody would wait for an answer. */
+const WATCHED_MS = 8000;
+
 let sites: TestSites | undefined;
 before(async () => (sites = await twoSites()));
 after(() => sites?.close());
@@ -32,18 +37,20 @@ const site = (): TestSite => {
 };
 
 /** Cut over under its writer; nothing has been written to the source since. */
-async function cutOver(name: string): Promise<Imported> {
-  const imported = await openImport(site(), name, { keepsSource: true });
+async function cutOver(name: string, from?: StorySource): Promise<Imported> {
+  const imported = await openImport(site(), name, { keepsSource: true, ...(from && { from }) });
   const { groupId, writer } = imported;
   const { importer } = site().engine;
   await importer.copy(groupId, undefined);
   await copyOnce(site(), groupId, 'in_step');
   await moreWrites(writer, 500);
-  const { differing } = await importer.compare(groupId, {
-    onProgress: () => undefined,
-    signal: new AbortController().signal,
-  });
-  assert.deepEqual(differing, []);
+  if (from === undefined) {
+    const { differing } = await importer.compare(groupId, {
+      onProgress: () => undefined,
+      signal: new AbortController().signal,
+    });
+    assert.deepEqual(differing, []);
+  }
   assert.deepEqual((await importer.cutOver(groupId, PAUSE_LIMIT_MS)).isCutOver, true);
   await moreWrites(writer, 500);
   return imported;
@@ -126,6 +133,45 @@ test('a source that was away is not in step until it has what was written meanwh
   await source.again();
   const { isWhole } = await keptInStep(groupId);
   assert.equal(isWhole, false);
+  assert.equal((await importer.rollBack(groupId, PAUSE_LIMIT_MS)).isRolledBack, true);
+  await moreWrites(writer, 100);
+  assertNothingNoticed(writer);
+  await writer.stop();
+  await assertSourceHasAll(source, writer);
+});
+
+test('a source that takes one connection at a time stays in step as long as it is there', async () => {
+  const { importer } = site().engine;
+  const single = await singleSource(join(site().directory, 'sources'), SIZE_BYTES);
+  const { groupId, writer } = await cutOver('single', single);
+  await keptInStep(groupId);
+  const until = performance.now() + WATCHED_MS;
+
+  await waitUntil('it was looked at for a while', LIMIT_MS, async () => {
+    assert.equal((await importer.inspectSource(groupId))?.state, 'in_step');
+    return performance.now() > until ? true : undefined;
+  });
+
+  await moreWrites(writer, 100);
+  assert.equal((await importer.rollBack(groupId, PAUSE_LIMIT_MS)).isRolledBack, true);
+  assertNothingNoticed(writer);
+  await writer.stop();
+  await assertSourceHasAll(single, writer);
+});
+
+test('a source that falls silent holds its host for seconds, not for ever', async () => {
+  const { importer } = site().engine;
+  const { groupId, source, writer } = await cutOver('silent');
+  await keptInStep(groupId);
+
+  process.kill(source.server.pid, 'SIGSTOP');
+
+  await waitUntil('it is parted from', LIMIT_MS, async () =>
+    (await importer.inspectSource(groupId))?.state === 'failed' ? true : undefined,
+  );
+  await moreWrites(writer, 300);
+  process.kill(source.server.pid, 'SIGCONT');
+  await keptInStep(groupId);
   assert.equal((await importer.rollBack(groupId, PAUSE_LIMIT_MS)).isRolledBack, true);
   await moreWrites(writer, 100);
   assertNothingNoticed(writer);

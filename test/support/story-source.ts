@@ -1,7 +1,7 @@
 /** Foreign systems for a story: real servers that know nothing of Baton. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort, sparseFile, startNbdkit } from './nbd-servers.ts';
+import { freePort, sparseFile, startNbdkit, startStorageDaemon } from './nbd-servers.ts';
 import type { Argument, ServerProcess } from './nbd-servers.ts';
 
 const HOST = '127.0.0.1';
@@ -13,6 +13,23 @@ export interface StorySource {
   readonly endpoint: { readonly kind: 'nbd'; readonly host: string; readonly port: number };
   /** Another server over the same file, at the same address. */
   readonly again: () => Promise<ServerProcess>;
+}
+
+/** A server that takes one client at a time, as `qemu-nbd` does; others wait for its greeting. */
+export async function singleSource(directory: string, sizeBytes: number): Promise<StorySource> {
+  await mkdir(directory, { recursive: true });
+  const file = await sparseFile(join(directory, `disk-${crypto.randomUUID()}.img`), sizeBytes);
+  const port = await freePort(HOST);
+  const node = { driver: 'file', 'node-name': 'n0', filename: file, discard: 'unmap' };
+  const served = { type: 'nbd', id: 'e0', 'node-name': 'n0', name: '', writable: true };
+  const server = `addr.type=inet,addr.host=${HOST},addr.port=${port},max-connections=1`;
+  const args: Argument[] = [
+    ['--blockdev', JSON.stringify(node)],
+    ['--nbd-server', server],
+    ['--export', JSON.stringify(served)],
+  ];
+  const again = (): Promise<ServerProcess> => startStorageDaemon(directory, args);
+  return { file, port, server: await again(), endpoint: { kind: 'nbd', host: HOST, port }, again };
 }
 
 /** An nbdkit with one export, which may be slow, limited or broken by its filters. */

@@ -28,8 +28,10 @@ import type { GroupRecord } from './record.ts';
 
 /** A larger unit would copy what was never written. */
 const GRANULARITY_BYTES = 4096;
-/** How often a source is asked whether it is there: hosts wait for one that is not. */
-const ASK_EVERY_MS = 2000;
+/** Hosts wait no longer for a source that says nothing; then they go on without it. */
+const SILENT_MS = 3000;
+/** The same for one that is not in step yet: a copy with a low limit gets on in steps. */
+const SILENT_COPY_MS = 20_000;
 
 export function keptJob({ key }: Pick<KeptVolume, 'key'>): string {
   return `${KEEP_JOB}${key}`;
@@ -120,9 +122,6 @@ async function startJob(
   });
 }
 
-/** When each source was asked last. */
-const asked = new WeakMap<Group, number>();
-
 /** Waits for no work on the group. */
 export async function inspectSource(group: Group): Promise<KeptSource | undefined> {
   const { kept } = await group.record();
@@ -133,9 +132,6 @@ export async function inspectSource(group: Group): Promise<KeptSource | undefine
     const none: KeptSource = { state: 'none', isWhole, leftBytes: 0, trouble: undefined };
     if (!daemon) return none;
     const { qmp } = daemon;
-    if ((await queryJobs(qmp)).some(({ id }) => id.startsWith(KEEP_JOB))) {
-      await partFromSilent(group, kept);
-    }
     const [jobs, blockJobs] = await Promise.all([queryJobs(qmp), queryBlockJobs(qmp)]);
     const seen = kept.volumes.map((volume) => ({
       volume,
@@ -143,6 +139,7 @@ export async function inspectSource(group: Group): Promise<KeptSource | undefine
       blockJob: findJob(blockJobs, keptJob(volume)),
     }));
     for (const one of seen) await carryWrites(qmp, one);
+    await partFromSilent(group, kept, seen);
     const states = seen.map(stateOf);
     const left = seen.map(({ job }) => (job?.totalBytes ?? 0) - (job?.doneBytes ?? 0));
     return {
@@ -188,16 +185,30 @@ async function carryWrites(qmp: QmpClient, { job, blockJob }: Seen): Promise<voi
   );
 }
 
+interface Progress {
+  readonly doneBytes: number;
+  readonly sinceMs: number;
+}
+
+/** Since when what is to be written to a source does not get on, by job. */
+const waits = new WeakMap<Group, ReadonlyMap<string, Progress>>();
+
 /** Each write of a host waits for its source, and for one that is silent for ever. */
-async function partFromSilent(group: Group, kept: Kept): Promise<void> {
+async function partFromSilent(group: Group, kept: Kept, seen: readonly Seen[]): Promise<void> {
   const nowMs = group.site.options.clock.monotonicMs();
-  if (nowMs - (asked.get(group) ?? Number.NEGATIVE_INFINITY) < ASK_EVERY_MS) return;
-  asked.set(group, nowMs);
-  try {
-    await reachSource(group.site, kept.source);
-  } catch {
-    await cutSource(group, kept);
+  const before = waits.get(group);
+  const now = new Map<string, Progress>();
+  let isSilent = false;
+  for (const { job, blockJob } of seen) {
+    if (job === undefined || !isWell(job, blockJob) || job.doneBytes >= job.totalBytes) continue;
+    const known = before?.get(job.id);
+    const sinceMs = known?.doneBytes === job.doneBytes ? known.sinceMs : nowMs;
+    now.set(job.id, { doneBytes: job.doneBytes, sinceMs });
+    const limitMs = blockJob?.activelySynced === true ? SILENT_MS : SILENT_COPY_MS;
+    isSilent ||= nowMs - sinceMs >= limitMs;
   }
+  waits.set(group, isSilent ? new Map() : now);
+  if (isSilent) await cutSource(group, kept);
 }
 
 export function letGo(group: Group): Promise<void> {
