@@ -1,7 +1,7 @@
 /** The way back: hosts return to the old system after the cut-over, and nothing that they wrote is lost. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import test, { after } from 'node:test';
 import type { NumberedWriter } from '../../src/main/numbered-writer.ts';
@@ -155,6 +155,27 @@ test('a source that falls silent holds its host for seconds; it is behind, and g
   assert.deepEqual([writer.serverErrors(), writer.disconnected()], [0, []]);
   await writer.stop();
   await assertSourceHasAll(source, writer);
+});
+
+test('after its data plane was killed the source gets all there is, and nobody goes back before', async () => {
+  const { source, writer } = await cutOver('wages', { bytesPerSecond: 8 * MIB });
+  await sourceOnce(paris, 'wages', 'in_step');
+  const { group } = await paris.get<{ group: { id: string } }>('/imports/wages');
+  const asked = { method: 'POST', path: '/imports/wages/rollback' } as const;
+
+  await paris.killDaemon(group.id);
+
+  const { rollback } = await sourceOnce(paris, 'wages', 'catching_up');
+  assert.match(rollback?.why ?? '', /all there is goes to it/);
+  await assert.rejects(paris.ask(asked), refusal('busy'));
+  await moreWrites(writer, 200);
+  await sourceOnce(paris, 'wages', 'in_step');
+  await writer.stop();
+  const host = await sites.connect(paris, 'wages');
+  const seen = await host.read(0, SIZE_BYTES);
+  await host.disconnect();
+  assert.equal((await endImport(paris, 'wages', 'rollback')).state, 'rolled_back');
+  assert.ok(seen.equals(await readFile(source.file)));
 });
 
 test('a source that is let go is left alone, and what was asked for with the import begins then', async () => {

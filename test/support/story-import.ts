@@ -53,7 +53,7 @@ export function importOnce(
 export function sourceOnce(
   site: StorySite,
   name: string,
-  source: 'in_step' | 'behind',
+  source: 'catching_up' | 'in_step' | 'behind',
 ): Promise<ImportAnswer> {
   let last: ImportAnswer | undefined;
   return waitUntil(`the source of import ${name} is ${source}`, STATE_LIMIT_MS, async () => {
