@@ -71,6 +71,11 @@ function keptInStep(groupId: GroupId): Promise<KeptSource> {
   });
 }
 
+/** As a step that is repeated takes it. */
+function failedOnly(error: unknown): undefined {
+  if (!(error instanceof Failure)) throw error;
+}
+
 function assertNothingNoticed(writer: NumberedWriter): void {
   assert.deepEqual([writer.serverErrors(), writer.disconnected()], [0, []]);
 }
@@ -177,6 +182,47 @@ test('a source that falls silent holds its host for seconds, not for ever', asyn
   assertNothingNoticed(writer);
   await writer.stop();
   await assertSourceHasAll(source, writer);
+});
+
+test('a source that falls silent in the instant of the way back leaves hosts here, and it is said', async () => {
+  const { importer } = site().engine;
+  const { groupId, source, writer } = await cutOver('stuck');
+  await keptInStep(groupId);
+  await moreWrites(writer, 100);
+  process.kill(source.server.pid, 'SIGSTOP');
+
+  const result = await waitUntil('it is settled', LIMIT_MS, async () =>
+    importer.rollBack(groupId, PAUSE_LIMIT_MS).catch(failedOnly),
+  );
+
+  assert.equal(result.isRolledBack, false);
+  await moreWrites(writer, 300);
+  process.kill(source.server.pid, 'SIGCONT');
+  await keptInStep(groupId);
+  assert.equal((await importer.rollBack(groupId, PAUSE_LIMIT_MS)).isRolledBack, true);
+  await moreWrites(writer, 100);
+  assertNothingNoticed(writer);
+  await writer.stop();
+  await assertSourceHasAll(source, writer);
+});
+
+test('what hosts wrote here after a way back got stuck is not lost when their data plane dies then', async () => {
+  const { importer } = site().engine;
+  const { groupId, source, writer, connect } = await cutOver('stuck-and-killed');
+  await keptInStep(groupId);
+  process.kill(source.server.pid, 'SIGSTOP');
+  await assert.rejects(importer.rollBack(groupId, PAUSE_LIMIT_MS), Failure);
+  await moreWrites(writer, 300);
+
+  await site().killDataPlane(groupId);
+  process.kill(source.server.pid, 'SIGCONT');
+
+  assert.equal((await importer.rollBack(groupId, PAUSE_LIMIT_MS)).isRolledBack, false);
+  await site().engine.serve(groupId, { hosts: [HOST] });
+  await moreWrites(writer, 100);
+  await writer.stop();
+  const found = await writer.verify(connect, 'flushed');
+  assert.ok(found.ok, JSON.stringify(found));
 });
 
 test('after a crash of the data plane the source gets all there is, and nothing that hosts do not see', async () => {

@@ -5,11 +5,14 @@
  */
 import type { RolledBack } from '../../ports/importer.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { concludeJob } from '../qmp/commands.ts';
+import { abortJob, concludeJob } from '../qmp/commands.ts';
+import { QmpTimeout } from '../qmp/errors.ts';
 import { findJob, queryJobs } from '../qmp/queries.ts';
+import { DaemonHung } from './daemon.ts';
 import { collectGarbage, enter } from './enter.ts';
 import { deleteNodes, readGraph } from './graph.ts';
 import type { Group } from './group.ts';
+import { cutSource } from './import-jobs.ts';
 import { inspectSource, keptJob } from './import-keep.ts';
 import { openedOf, originNode } from './import-nodes.ts';
 import type { Kept, KeptVolume } from './import-record.ts';
@@ -19,42 +22,75 @@ import type { GroupRecord } from './record.ts';
 
 export function rollBackImport(group: Group, pauseLimitMs: number): Promise<RolledBack> {
   return group.locked(async () => {
-    const known = await group.record();
-    const begunBy = known.kept?.rolledBackBy;
-    if (known.kept && begunBy !== undefined && begunBy !== (await group.findDaemon())?.instance) {
-      group.site.options.log?.warn({ event: 'import_rolled_back_blindly', groupId: group.id });
-      return settle(group, known, { back: known.kept.volumes, pauseMs: 0, isCertain: false });
+    try {
+      return await takeBack(group, pauseLimitMs);
+    } catch (cause) {
+      if (cause instanceof QmpTimeout || cause instanceof DaemonHung) await part(group);
+      throw cause;
     }
-    const { record, daemon } = await enter(group);
-    const { kept } = record;
-    if (!kept) {
-      const isBack = record.importing !== undefined && !record.hasPresent;
-      if (isBack) return { isRolledBack: true, pauseMs: 0, isCertain: true };
-      return { isRolledBack: false, why: 'no source is kept current' };
-    }
-    const seen = await inspectSource(group);
-    if (!daemon || (begunBy === undefined && seen?.state !== 'in_step')) {
-      const why = `the source is not in step but ${seen?.state ?? 'gone'}`;
-      const { trouble } = seen ?? {};
-      return { isRolledBack: false, why: trouble === undefined ? why : `${why}: ${trouble}` };
-    }
-    const { qmp, instance } = daemon;
-    const begun = await group.save({ ...record, kept: { ...kept, rolledBackBy: instance } });
-    const pauseMs = await switchBack(group, qmp, kept, pauseLimitMs);
-    const { beneath } = await readGraph(qmp);
-    const back = kept.volumes.filter(({ key }) => beneath.get(headNode(key)) === originNode(key));
-    const settled = await settle(group, begun, { back, pauseMs, isCertain: true });
-    await deleteLayers(qmp, record, back);
-    return settled;
   });
 }
 
-/** @returns the longest time that a volume's requests were held, in milliseconds */
+/** The daemon may wait for the source, and hosts with it; they go on here then, which is written before. */
+async function part(group: Group): Promise<void> {
+  const record = await group.record();
+  const { kept } = record;
+  if (!kept) return;
+  if (kept.rolledBackBy !== undefined && kept.isParted !== true) {
+    await group.save({ ...record, kept: { ...kept, isParted: true } });
+  }
+  await cutSource(group, kept);
+}
+
+async function takeBack(group: Group, pauseLimitMs: number): Promise<RolledBack> {
+  const known = await group.record();
+  const begunBy = known.kept?.rolledBackBy;
+  if (known.kept && begunBy !== undefined && begunBy !== (await group.findDaemon())?.instance) {
+    const { isParted = false, volumes } = known.kept;
+    group.site.options.log?.warn({ event: 'import_roll_back_lost', groupId: group.id, isParted });
+    const back = isParted ? [] : volumes;
+    return settle(group, known, { back, pauseMs: 0, isCertain: false });
+  }
+  const { record, daemon } = await enter(group);
+  const { kept } = record;
+  if (!kept) {
+    const isBack = record.importing !== undefined && !record.hasPresent;
+    if (isBack) return { isRolledBack: true, pauseMs: 0, isCertain: true };
+    return { isRolledBack: false, why: 'no source is kept current' };
+  }
+  const isBegun = begunBy !== undefined;
+  const seen = isBegun ? undefined : await inspectSource(group);
+  if (!daemon || (!isBegun && seen?.state !== 'in_step')) {
+    const why = `the source is not in step but ${seen?.state ?? 'gone'}`;
+    const { trouble } = seen ?? {};
+    return { isRolledBack: false, why: trouble === undefined ? why : `${why}: ${trouble}` };
+  }
+  const { qmp, instance } = daemon;
+  const begun = await group.save({ ...record, kept: { ...kept, rolledBackBy: instance } });
+  const pauseMs = await switchBack(group, qmp, kept, { isBegun, limitMs: pauseLimitMs });
+  const { beneath } = await readGraph(qmp);
+  const back = kept.volumes.filter(({ key }) => beneath.get(headNode(key)) === originNode(key));
+  const settled = await settle(group, begun, { back, pauseMs, isCertain: true });
+  await deleteLayers(qmp, record, back);
+  return settled;
+}
+
+interface Switch {
+  /** Some may be told already, which QEMU does not survive being told twice. */
+  readonly isBegun: boolean;
+  readonly limitMs: number;
+}
+
+/**
+ * On return no job is left that could switch a volume later.
+ *
+ * @returns the longest time that a volume's requests were held, in milliseconds
+ */
 async function switchBack(
   group: Group,
   qmp: QmpClient,
   { volumes }: Kept,
-  limitMs: number,
+  { isBegun, limitMs }: Switch,
 ): Promise<number> {
   const { clock, log } = group.site.options;
   let longestMs = 0;
@@ -63,9 +99,10 @@ async function switchBack(
     const job = findJob(await queryJobs(qmp), id);
     if (job === undefined) continue;
     const startedMs = clock.monotonicMs();
-    if (job.status !== 'concluded')
+    if (job.status === 'ready' && !isBegun) {
       await qmp.execute('block-job-complete', { device: id }, limitMs);
-    const error = await concludeJob(qmp, id);
+    } else await abortJob(qmp, job);
+    const error = await concludeJob(qmp, id, limitMs);
     longestMs = Math.max(longestMs, clock.monotonicMs() - startedMs);
     if (error === undefined) continue;
     log?.warn({ event: 'import_not_rolled_back', groupId: group.id, volume: volume.name, error });
@@ -104,7 +141,8 @@ async function settle(
     hasPresent: left.length > 0,
     volumes: record.volumes.filter((volume) => !isBack(volume)),
     importing: volumes.length > 0 ? onSource : undefined,
-    kept: left.length > 0 ? { ...kept, volumes: left, rolledBackBy: undefined } : undefined,
+    kept:
+      left.length > 0 ? { source: kept.source, volumes: left, rolledBackBy: undefined } : undefined,
     garbage: isCertain ? [...record.garbage, ...files] : record.garbage,
   });
   await collectGarbage(group, saved);

@@ -131,7 +131,7 @@ export function refuseUncertain(
   kept: Kept | undefined,
   nodes: ReadonlySet<string>,
 ): void {
-  const isBegun = kept?.rolledBackBy !== undefined;
+  const isBegun = kept?.rolledBackBy !== undefined && kept.isParted !== true;
   if (!isBegun || kept.volumes.every(({ key }) => nodes.has(headNode(key)))) return;
   throw new Failure(`group ${group.id}: its hosts are being taken back to their source`);
 }

@@ -32,10 +32,12 @@ export interface Kept {
   readonly source: SourceAccess;
   readonly volumes: readonly KeptVolume[];
   /**
-   * The daemon that was told to take hosts back. Once it is dead the source counts: it was in step
-   * until that instant, and has all that was written after it.
+   * The daemon that was told to take hosts back. Once it is dead the source counts, unless it was
+   * parted from: it was in step until that instant, and has all that was written after it.
    */
   readonly rolledBackBy: string | undefined;
+  /** The source fell silent meanwhile and was cut off, so hosts may have gone on here: ours counts. */
+  readonly isParted?: boolean;
 }
 
 export interface KeptVolume extends OpenedVolume {
