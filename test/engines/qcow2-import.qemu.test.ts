@@ -6,7 +6,15 @@ import { connectNbd } from '../../src/engines/nbd/connection.ts';
 import { readingFile } from '../support/story-import.ts';
 import { HOST } from './contract-group.ts';
 import { CrashPoints } from './crash-points.ts';
-import { PAUSE_LIMIT_MS, SIZE_BYTES, copyOnce, moreWrites, openImport } from './imported.ts';
+import { waitUntil } from '../../src/main/wait-until.ts';
+import {
+  LIMIT_MS,
+  PAUSE_LIMIT_MS,
+  SIZE_BYTES,
+  copyOnce,
+  moreWrites,
+  openImport,
+} from './imported.ts';
 import { twoSites } from './test-sites.ts';
 import type { TestSite, TestSites } from './test-sites.ts';
 
@@ -71,6 +79,37 @@ test('a cut-over that is repeated after it was switched and not recorded loses n
   assert.equal(isCutOver, true);
   await moreWrites(writer, 500);
   assert.deepEqual([writer.serverErrors(), writer.disconnected()], [0, []]);
+  await writer.stop();
+  const found = await writer.verify(connect, 'acknowledged');
+  assert.ok(found.ok, JSON.stringify(found));
+});
+
+test('a source that dies in the instant of the cut-over does not hold it up: it has come about, or not', async () => {
+  const { importer } = site().engine;
+  const { groupId, source, writer, connect } = await openImport(site(), 'died');
+  await importer.copy(groupId, undefined);
+  await copyOnce(site(), groupId, 'in_step');
+  await moreWrites(writer, 100);
+  const dying = source.server.end('SIGKILL');
+
+  const result = await waitUntil('it is settled', LIMIT_MS, async () =>
+    importer.cutOver(groupId, PAUSE_LIMIT_MS).catch((error: unknown) => {
+      if (!(error instanceof Failure)) throw error;
+      return undefined;
+    }),
+  );
+
+  await dying;
+  await source.again();
+  if (!result.isCutOver) {
+    await waitUntil('it is cut over once the source is back', LIMIT_MS, async () => {
+      await importer.copy(groupId, undefined);
+      if ((await importer.inspect(groupId)).copy !== 'in_step') return undefined;
+      return (await importer.cutOver(groupId, PAUSE_LIMIT_MS)).isCutOver ? true : undefined;
+    });
+  }
+  await moreWrites(writer, 100);
+  assert.deepEqual(writer.disconnected(), []);
   await writer.stop();
   const found = await writer.verify(connect, 'acknowledged');
   assert.ok(found.ok, JSON.stringify(found));

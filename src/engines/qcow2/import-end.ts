@@ -10,14 +10,15 @@
 import { Failure } from '../../domain/refusal.ts';
 import type { CutOver } from '../../ports/importer.ts';
 import type { QmpClient } from '../qmp/client.ts';
-import { concludeJob, reopenNodes } from '../qmp/commands.ts';
+import { reopenNodes } from '../qmp/commands.ts';
+import { QmpError } from '../qmp/errors.ts';
 import { queryJobs } from '../qmp/queries.ts';
 import { collectGarbage, enter } from './enter.ts';
 import { deleteNodes, readGraph } from './graph.ts';
 import type { Graph } from './graph.ts';
 import type { Group } from './group.ts';
 import { inspectImport } from './import-copy.ts';
-import { cutSource, endImportJobs } from './import-jobs.ts';
+import { completeInStep, cutSource, endImportJobs } from './import-jobs.ts';
 import { lowerEntries, raiseEntries } from './import-entry.ts';
 import {
   copyFiles,
@@ -54,8 +55,11 @@ export function cutOverImport(group: Group, pauseLimitMs: number): Promise<CutOv
     const { qmp, instance } = daemon;
     const begun = await beginSwitch(group, record, { ...importing, switchedBy: instance });
     const { importing: switching } = begun;
-    if (switching.keepsSource === true) await raiseEntries(group, qmp, switching);
-    else await flushCopies(group, qmp, switching);
+    const why = await writeOut(group, qmp, switching);
+    if (why !== undefined) {
+      await group.save({ ...begun, importing: { ...switching, switchedBy: undefined } });
+      return { isCutOver: false, why };
+    }
     const pauseMs = await switchVolumes(group, qmp, switching, pauseLimitMs);
     return settle(group, qmp, begun, instance, pauseMs);
   });
@@ -80,6 +84,24 @@ async function beginSwitch(
   const begun = { ...record, nextLayer, importing: { ...importing, volumes } };
   await group.save(begun);
   return begun;
+}
+
+/** @returns why neither side could be written out; no volume is switched then */
+async function writeOut(
+  group: Group,
+  qmp: QmpClient,
+  importing: Importing,
+): Promise<string | undefined> {
+  try {
+    if (importing.keepsSource === true) await raiseEntries(group, qmp, importing);
+    else await flushCopies(group, qmp, importing);
+    return undefined;
+  } catch (cause) {
+    const graph = await readGraph(qmp);
+    const isBegun = importing.volumes.some((volume) => isSwitched(graph, volume));
+    if (isBegun || !(cause instanceof QmpError)) throw cause;
+    return `what hosts have written could not be written out: ${cause.description}`;
+  }
 }
 
 /**
@@ -118,9 +140,7 @@ async function switchVolumes(
     const job = (await queryJobs(qmp)).find((one) => one.id === id);
     if (job === undefined) continue;
     const startedMs = clock.monotonicMs();
-    if (job.status !== 'concluded')
-      await qmp.execute('block-job-complete', { device: id }, limitMs);
-    const error = await concludeJob(qmp, id);
+    const error = await completeInStep(qmp, job, limitMs);
     longestMs = Math.max(longestMs, clock.monotonicMs() - startedMs);
     if (error !== undefined) {
       log?.warn({ event: 'import_not_switched', groupId: group.id, volume: volume.name, error });

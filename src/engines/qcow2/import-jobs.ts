@@ -1,7 +1,7 @@
 import type { QmpClient } from '../qmp/client.ts';
 import { abortJob, concludeJob, tolerating } from '../qmp/commands.ts';
 import { QmpTimeout } from '../qmp/errors.ts';
-import { queryBlockJobs, queryJobs } from '../qmp/queries.ts';
+import { findJob, queryBlockJobs, queryJobs } from '../qmp/queries.ts';
 import type { Job } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
 import { IMPORT_JOB, KEEP_JOB } from './import-nodes.ts';
@@ -41,6 +41,28 @@ async function endQuietly(qmp: QmpClient, { id }: Job): Promise<void> {
   } catch (cause) {
     if (!(cause instanceof QmpTimeout)) throw cause;
   }
+}
+
+/**
+ * Switches the volume to its copy. One whose job is not in step is ended instead: it may be told
+ * already, which QEMU does not survive being told twice (10.0.2), or never get there.
+ *
+ * @returns why it was not switched, where that is known
+ */
+export async function completeInStep(
+  qmp: QmpClient,
+  { id, status }: Job,
+  limitMs: number,
+): Promise<string | undefined> {
+  const blockJob = findJob(await queryBlockJobs(qmp), id);
+  const isInStep = blockJob?.activelySynced === true && blockJob.ioStatus === 'ok';
+  if (status === 'ready' && isInStep) {
+    await qmp.execute('block-job-complete', { device: id }, limitMs);
+  } else if (status !== 'concluded') {
+    await abortJob(qmp, { id, status });
+    return 'it was not in step any more';
+  }
+  return concludeJob(qmp, id, limitMs);
 }
 
 /** The daemon waits for its requests to a source that does not answer; so would whoever asks it. */

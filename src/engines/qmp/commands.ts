@@ -77,7 +77,7 @@ export async function dismissJob(qmp: QmpClient, id: string): Promise<void> {
 }
 
 /** Ends a job at once, whatever it did. It may wait for requests to a silent link: cut that first. */
-export async function abortJob(qmp: QmpClient, job: Job): Promise<void> {
+export async function abortJob(qmp: QmpClient, job: Pick<Job, 'id' | 'status'>): Promise<void> {
   if (job.status !== 'concluded') {
     await tolerating(/not found|cannot accept command/, () =>
       qmp.execute('block-job-cancel', { device: job.id, force: true }),
