@@ -1,5 +1,6 @@
 import type { ConditionFact } from './data-condition.ts';
 import type { MirrorId } from './ids.ts';
+import { isCompared } from './synchrony.ts';
 import type { MirrorState, Synchrony } from './synchrony.ts';
 
 /** What a source knows of its mirror at one look. */
@@ -79,7 +80,7 @@ export function judge(sync: Synchrony, sight: MirrorSight): Judgement | undefine
     return says('held_up', 'the other site is not heard of');
   }
   if (strangerMs > 0) return says('held_up', 'the standby may have lost its data plane');
-  const isComparing = sync.unproven !== undefined;
+  const isComparing = !isCompared(sync);
   if (state === 'copying' || isComparing || sight.recorded !== sync.mirrorId) return undefined;
   return says('levelled', 'every write is at both sites');
 }

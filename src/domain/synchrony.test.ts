@@ -9,8 +9,10 @@ import type { ReplicationSession, SessionState } from './replication-session.ts'
 import {
   MIRROR_REST_MS,
   goesOn,
+  isHeldBack,
   mirrorStep,
   newSynchrony,
+  proven,
   surpasses,
   withFact,
 } from './synchrony.ts';
@@ -111,6 +113,19 @@ test('whatever ends a mirror is remembered with the newest point of then, until 
   assert.equal(withFact(synced, 'levelled', fact), synced);
   const asynchronous = { ...synced, sync: undefined };
   assert.equal(withFact(asynchronous, 'broken', fact), asynchronous);
+});
+
+test('hosts of a session that holds come in when it is in sync again, not when it was compared', () => {
+  const inSync = { state: 'in_sync', since: 1, why: 'every write is at both sites' } as const;
+  const lost = withFact(session({ onLoss: 'hold', condition: inSync, mirrorId }), 'broken', fact);
+  const another = newId<MirrorId>();
+  assert.ok(lost.sync);
+  const compared = proven({ ...lost, sync: { ...lost.sync, mirrorId: another } }, another);
+  const brokenAgain = withFact(compared, 'broken', fact);
+
+  assert.deepEqual([lost, compared, brokenAgain].map(isHeldBack), [true, true, true]);
+  assert.equal(isHeldBack(withFact(compared, 'levelled', fact)), false);
+  assert.equal(isHeldBack(withFact(lost, 'levelled', fact)), true);
 });
 
 test('only a point that was sealed after the loss has all that the standby has', () => {

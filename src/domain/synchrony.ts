@@ -37,6 +37,8 @@ export interface Synchrony {
    * its newest point then. What was written later is compared before it is in sync again.
    */
   readonly unproven: number | undefined;
+  /** The mirror under which that was compared, and found or made equal. */
+  readonly provenBy?: MirrorId | undefined;
   /** It becomes asynchronous once a point has all that the standby has. */
   readonly isEnding: boolean;
 }
@@ -143,11 +145,14 @@ export function withFact(
     fact === 'levelled' || fact === 'begun' ? undefined : (sync.lostAfter ?? newestSequence);
   const isParted = fact === 'broken' || fact === 'ended';
   const wasInSync = sync.condition.state !== 'catching_up';
-  const unproven = sync.unproven ?? (isParted && wasInSync ? newestSequence : undefined);
+  const isOneAgain = fact === 'levelled' && isCompared(sync);
+  const since = sync.unproven ?? (isParted && wasInSync ? newestSequence : undefined);
+  const unproven = isOneAgain ? undefined : since;
   // One with other terms does not hold, however level it is.
   const holdsAgain = fact === 'levelled' && sync.isStale !== true;
   const released = fact === 'ended' ? true : holdsAgain ? undefined : sync.released;
-  const after = { ...sync, condition, lostAfter, unproven, released };
+  const provenBy = isOneAgain ? undefined : sync.provenBy;
+  const after = { ...sync, condition, lostAfter, unproven, provenBy, released };
   const isSame =
     condition === sync.condition &&
     lostAfter === sync.lostAfter &&
@@ -156,11 +161,19 @@ export function withFact(
   return isSame ? session : { ...session, sync: after };
 }
 
-/** The session once what its mirror carried is known to be the same at both sites. */
+/**
+ * The session once what was written since it was parted is known to be the same at both sites, and
+ * this mirror keeps it so. Hosts that are held back come in when it is in sync, not before.
+ */
 export function proven(session: ReplicationSession, mirrorId: MirrorId): ReplicationSession {
   const { sync } = session;
-  if (sync?.mirrorId !== mirrorId) return session;
-  return { ...session, sync: { ...sync, unproven: undefined } };
+  if (sync?.mirrorId !== mirrorId || isCompared(sync)) return session;
+  return { ...session, sync: { ...sync, provenBy: mirrorId } };
+}
+
+/** Whether nothing is left to compare before the mirror that runs may be called in sync. */
+export function isCompared({ unproven, provenBy, mirrorId }: Synchrony): boolean {
+  return unproven === undefined || (mirrorId !== undefined && provenBy === mirrorId);
 }
 
 /** The session whose mirror, if there is one, is to be ended whether it answers or not. */

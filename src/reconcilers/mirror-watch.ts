@@ -11,7 +11,7 @@ import type { AppPorts } from '../app/app-ports.ts';
 import { keepMirror, noteFact, proveMirror } from '../app/keep-mirror.ts';
 import type { DataPlaneSight } from '../app/meet-peer.ts';
 import type { GroupId, SiteId } from '../domain/ids.ts';
-import { wantsMirror } from '../domain/synchrony.ts';
+import { isCompared, wantsMirror } from '../domain/synchrony.ts';
 import { cutAfterMs, judge } from '../domain/mirror-sight.ts';
 import type { MirrorSight } from '../domain/mirror-sight.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
@@ -97,7 +97,7 @@ async function watch(
     const sight = sightOf(ports, session, seen, memory);
     const isLevel = sight.state === 'level' && wantsMirror(session);
     if (!isLevel) memory.proofs.get(groupId)?.abort();
-    if (sync.mirrorId !== undefined && isLevel && sync.unproven === undefined) {
+    if (sync.mirrorId !== undefined && isLevel && isCompared(sync)) {
       memory.levels.set(groupId, { mirrorId: sync.mirrorId, at });
     }
     const judgement = judge(sync, sight);
@@ -106,7 +106,7 @@ async function watch(
       await cut(ports, linkCut, groupId, memory);
     }
     const lost = judgement?.fact === 'broken' && sight.state !== 'absent';
-    if (isLevel && !lost && sync.unproven !== undefined) return prove(ports, session, memory);
+    if (isLevel && !lost && !isCompared(sync)) return prove(ports, session, memory);
     // A data plane that holds its hosts is not waited for where the standby is gone, or it is to end.
     const isOver = sync.isStale === true || !wantsMirror(session);
     const isInVain = isOver || (lost && sync.onLoss === 'hold');
