@@ -11,10 +11,18 @@ import type { BatonSite } from './pair/baton-pair.ts';
 import { HolderFollower } from './pair/follow-holder.ts';
 
 const VOLUME_BYTES = 256 * MIB;
-const VOLUMES = [1, 3, 16, 64] as const;
+/** Each is a group of its own; of a synchronous one nothing is left to send at its handover. */
+const GROUPS = [
+  { volumes: 1, isSynchronous: false },
+  { volumes: 3, isSynchronous: false },
+  { volumes: 16, isSynchronous: false },
+  { volumes: 64, isSynchronous: false },
+  { volumes: 16, isSynchronous: true },
+] as const;
 /** At so many volumes, half of the handovers. */
 const JUDGED_VOLUMES = 16;
 const WANTED_MS = 500;
+const WANTED_AGAIN_MS = 2000;
 const WRITES_PER_SECOND = 1000;
 const RPO_SECONDS = 30;
 const HANDOVERS = 10;
@@ -30,8 +38,9 @@ export const handoverOutage: Bench = {
 write that was acknowledged at one site to the first at the other. A writer sends ${WRITES_PER_SECOND} numbered
 4 KiB writes a second over all volumes of the group; when its connection is lost it asks both sites every
 few milliseconds who serves now, so its own waiting is not in the numbers. ${scaledTimes(context, HANDOVERS, LEAST_HANDOVERS)} handovers, back and forth.
-*all volumes*: until each volume has been written again. At the end every acknowledged write is looked for.
-Wanted: p50 of ${WANTED_MS} ms at ${JUDGED_VOLUMES} volumes.`,
+*all volumes*: until each volume has been written again. A *synchronous* group is in sync when it is handed
+over; *in sync again*: from its first write at the new site until that says so. At the end every
+acknowledged write is looked for. Wanted: p50 of ${WANTED_MS} ms at ${JUDGED_VOLUMES} volumes, in sync again in ${WANTED_AGAIN_MS} ms.`,
   run,
 };
 
@@ -40,7 +49,11 @@ interface Handover {
   readonly allVolumesMs: number;
   readonly jobMs: number;
   readonly steps: readonly { readonly name: string; readonly durationMs: number }[];
+  /** Of a synchronous group. */
+  readonly againMs: number | undefined;
 }
+
+type BenchedGroup = (typeof GROUPS)[number];
 
 async function run(context: BenchContext): Promise<BenchResult> {
   const outageRows: string[][] = [];
@@ -48,11 +61,11 @@ async function run(context: BenchContext): Promise<BenchResult> {
   const notes: string[] = [];
   const baton = await BatonPair.start(join(context.directory, 'pair'));
   try {
-    for (const [column, count] of VOLUMES.entries()) {
-      const { found, lost } = await handOverGroup(context, baton, count);
-      outageRows.push(outageRow(count, found));
+    for (const [column, benched] of GROUPS.entries()) {
+      const { found, lost } = await handOverGroup(context, baton, benched);
+      outageRows.push(outageRow(benched, found));
       for (const [name, cell] of stepCells(found)) {
-        const row = steps.get(name) ?? VOLUMES.map(() => '–');
+        const row = steps.get(name) ?? GROUPS.map(() => '–');
         row[column] = cell;
         steps.set(name, row);
       }
@@ -65,10 +78,10 @@ async function run(context: BenchContext): Promise<BenchResult> {
   return {
     tables: [
       {
-        head: ['volumes', 'outage ms, p50', 'max', 'all volumes ms, p50', 'max'],
+        head: ['group', 'outage ms, p50', 'max', 'all volumes ms, p50', 'max', 'in sync again ms'],
         rows: outageRows,
       },
-      { head: ['step, ms', ...VOLUMES.map((count) => `${count} volume(s)`)], rows: stepRows },
+      { head: ['step, ms', ...GROUPS.map(titleOf)], rows: stepRows },
     ],
     notes,
   };
@@ -77,10 +90,11 @@ async function run(context: BenchContext): Promise<BenchResult> {
 async function handOverGroup(
   context: BenchContext,
   baton: BatonPair,
-  count: number,
+  benched: BenchedGroup,
 ): Promise<{ readonly found: readonly Handover[]; readonly lost: string }> {
-  const group = `group-${count}`;
-  const volumes = Array.from({ length: count }, (_, i) => `volume-${count}-${i}`);
+  const { volumes: count, isSynchronous } = benched;
+  const group = `group-${count}${isSynchronous ? '-sync' : ''}`;
+  const volumes = Array.from({ length: count }, (_, i) => `${group}-${i}`);
   await baton.createGroup(group, volumes, VOLUME_BYTES);
   const follower = new HolderFollower([baton.a, baton.b], volumes[0] ?? '');
   const writer = await startNumberedWriter({
@@ -93,16 +107,19 @@ async function handOverGroup(
   const times = scaledTimes(context, HANDOVERS, LEAST_HANDOVERS);
   try {
     await baton.protect(group, RPO_SECONDS);
+    if (isSynchronous) await baton.makeSynchronous(group);
     for (let time = 0; time < times; time += 1) {
       await delay(WRITE_FOR_MS);
       const handover = await handOver(baton, group, await follower.holder(), writer);
-      context.say(`${count} volume(s): ${handover.outageMs.toFixed(0)} ms`);
-      found.push(handover);
+      const holder = await follower.holder();
+      const againMs = isSynchronous ? await inSyncAgain(baton, holder, group, handover) : undefined;
+      context.say(`${titleOf(benched)}: ${handover.outageMs.toFixed(0)} ms`);
+      found.push({ ...handover, againMs });
     }
   } finally {
     await writer.stop();
   }
-  return { found, lost: await lookForWrites(writer, follower, count) };
+  return { found, lost: await lookForWrites(writer, follower, titleOf(benched)) };
 }
 
 async function handOver(
@@ -110,7 +127,7 @@ async function handOver(
   group: string,
   from: BatonSite,
   writer: NumberedWriter,
-): Promise<Handover> {
+): Promise<Omit<Handover, 'againMs'> & { readonly goesOnAtMs: number }> {
   const { log } = writer;
   const startedMs = performance.now();
   const job = await baton.job(from, post(`/groups/${group}/handover`, {}));
@@ -129,31 +146,49 @@ async function handOver(
     allVolumesMs: Math.max(...firstAgain) - fromMs,
     jobMs: endedMs - startedMs,
     steps: job.steps,
+    goesOnAtMs: toMs,
   };
+}
+
+/** @returns ms from the first write at the new site until each write is at both sites */
+async function inSyncAgain(
+  baton: BatonPair,
+  holder: BatonSite,
+  group: string,
+  { goesOnAtMs }: { readonly goesOnAtMs: number },
+): Promise<number> {
+  await baton.becomes(group, 'in_sync', holder);
+  return performance.now() - goesOnAtMs;
 }
 
 async function lookForWrites(
   writer: NumberedWriter,
   follower: HolderFollower,
-  count: number,
+  title: string,
 ): Promise<string> {
   const { acknowledged } = writer.counts();
   const { lost, torn } = await writer.verify((label) => follower.connect(label), 'acknowledged');
-  return `${count} volume(s): of ${acknowledged} acknowledged writes ${lost} lost, ${torn} torn.`;
+  return `${title}: of ${acknowledged} acknowledged writes ${lost} lost, ${torn} torn.`;
 }
 
-function outageRow(count: number, found: readonly Handover[]): string[] {
+function titleOf({ volumes, isSynchronous }: BenchedGroup): string {
+  return `${volumes} volume(s)${isSynchronous ? ', synchronous' : ''}`;
+}
+
+function outageRow(benched: BenchedGroup, found: readonly Handover[]): string[] {
   const cells = (values: readonly number[]): string[] => {
     const sorted = values.toSorted((a, b) => a - b);
     return [percentile(sorted, 0.5).toFixed(0), (sorted.at(-1) ?? NaN).toFixed(0)];
   };
   const outages = found.map(({ outageMs }) => outageMs);
   const [p50 = '', most = ''] = cells(outages);
+  const again = found.flatMap(({ againMs }) => againMs ?? []);
   return [
-    `${count}`,
-    count === JUDGED_VOLUMES ? judged(outages, WANTED_MS, 'most', 0) : p50,
+    titleOf(benched),
+    benched.volumes === JUDGED_VOLUMES ? judged(outages, WANTED_MS, 'most', 0) : p50,
     most,
     ...cells(found.map(({ allVolumesMs }) => allVolumesMs)),
+    again.length === 0 ? '–' : judged(again, WANTED_AGAIN_MS, 'most', 0),
   ];
 }
 

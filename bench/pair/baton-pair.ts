@@ -92,8 +92,8 @@ export class BatonPair {
     });
   }
 
-  session(group: string): Promise<SessionAnswer> {
-    return askSite<SessionAnswer>(this.a, { method: 'GET', path: `/groups/${group}/session` });
+  session(group: string, site = this.a): Promise<SessionAnswer> {
+    return askSite<SessionAnswer>(site, { method: 'GET', path: `/groups/${group}/session` });
   }
 
   async changeRpo(group: string, rpoSeconds: number): Promise<void> {
@@ -117,9 +117,9 @@ export class BatonPair {
     return () => process.kill(pid, 'SIGCONT');
   }
 
-  async becomes(group: string, condition: string): Promise<void> {
+  async becomes(group: string, condition: string, site = this.a): Promise<void> {
     await waitUntil(`${group} is ${condition}`, JOB_LIMIT_MS, async () => {
-      const { sync } = await this.session(group);
+      const { sync } = await this.session(group, site);
       return sync?.condition === condition ? true : undefined;
     });
   }

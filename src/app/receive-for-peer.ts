@@ -76,7 +76,8 @@ export async function receivePoint(
   // In a handover hosts may be waiting for this point: nothing is done that can wait.
   if (operation === undefined) await keepChainsShort(ports, session);
   const isComplete = (await ports.engine.points(groupId)).includes(pointId);
-  const place = { groupId, pointId, basePointId, peerId: from, volumes };
+  const promotesNext = operation !== undefined;
+  const place = { groupId, pointId, basePointId, peerId: from, volumes, promotesNext };
   return { target: await ports.engine.receivePoint(place), isComplete };
 }
 

@@ -103,6 +103,15 @@ export interface Engine extends CopyEngine, ComparisonEngine, Mirroring {
    */
   sendPoint(request: SendPoint, watch: SendWatch): Promise<SentPoint>;
 
+  /**
+   * Does what can be done of sealing and sending a point before it is sealed, while no host waits for
+   * that: makes room for it and connects to its place. Nothing depends on it: what is missing then is
+   * done then. A repeat does what is missing. Ended by another point's send and by `cancelSend`.
+   *
+   * @throws Failure `LinkFailure` — as of `sendPoint`
+   */
+  prepareSend(request: SendPoint): Promise<void>;
+
   /** Ends a send for good and forgets its progress. Does nothing when none is under way. */
   cancelSend(groupId: GroupId): Promise<void>;
 
@@ -284,6 +293,8 @@ export interface ReceivePoint {
   /** The only one admitted; it proves itself with its site certificate. */
   readonly peerId: SiteId;
   readonly volumes: readonly VolumeSpec[];
+  /** A promotion may follow, which hosts wait for: what it needs is made now. */
+  readonly promotesNext?: boolean;
 }
 
 /** Where the source sends to. Crosses the wire between sites. */

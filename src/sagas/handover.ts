@@ -4,6 +4,7 @@
  *   holder A                                                        destination B
  *   lock-peer ────────────────────────────────────────────────────▶ locked
  *   settle, warm-up (cycles until little is left) ─────────────────▶ points
+ *   open-way: the last point's place, and the connections to it ───▶ an empty place
  *   close-to-hosts, fence: no host write can be acknowledged
  *   last-point ────────────────────────────────────────────────────▶ the last point, complete
  *     (where a mirror is level nothing is sent: both ends of it are sealed as that point)
@@ -25,6 +26,7 @@ import type {
 } from '../domain/ids.ts';
 import { warmEnough } from '../domain/cycle-plan.ts';
 import { give } from '../domain/ownership.ts';
+import { newestCommon } from '../domain/recovery-point.ts';
 import { Failure, Refusal } from '../domain/refusal.ts';
 import { advance, afterHandover } from '../domain/replication-session.ts';
 import type { PrepareHandover } from '../ports/peer.ts';
@@ -40,7 +42,7 @@ import {
   unlockGroup,
 } from './operation.ts';
 import { PAUSE_LIMIT_MS, recordPoint, startCycle } from './replicate.ts';
-import { needSession } from './offer.ts';
+import { needSession, offerOf } from './offer.ts';
 
 /** Ids are chosen before the first step, so that a step that runs twice means the same thing. */
 export interface PlannedCycle {
@@ -80,6 +82,14 @@ export const handover = saga<Handover>('handover')
     do: (ports, { groupId }, _done, control) => settleCycle(ports, groupId, control),
   })
   .step('warm-up', { do: (ports, h, _done, control) => warmUp(ports, h, control) })
+  .step('open-way', {
+    do: (ports, h) => openWay(ports, h),
+    undo: async ({ store, engine }, { groupId, last }) => {
+      // A point that was sealed goes on where it is with the next cycle.
+      const isSealed = await store.read((tx) => tx.points.get(last.pointId));
+      if (isSealed === undefined) await engine.cancelSend(groupId);
+    },
+  })
   .step('open-again', {
     // Undone last, when the store says again that hosts may write.
     do: () => Promise.resolve(),
@@ -212,6 +222,24 @@ async function warmUp(
     if (warmEnough(cycles, lastCycle?.sentBytes)) break;
   }
   return { cycles };
+}
+
+/** What takes no host to wait is done before they do: where a mirror is level nothing is sent at all. */
+async function openWay(
+  { store, engine, peer }: SagaPorts,
+  { groupId, last: { pointId } }: Handover,
+): Promise<void> {
+  const [session, offer, base] = await store.read(async (tx) => {
+    const found = await needSession(tx, groupId);
+    const common = newestCommon(await tx.points.where({ groupId }));
+    return [found, await offerOf(tx, found), common] as const;
+  });
+  if (base === undefined || session.sync?.condition.state === 'in_sync') return;
+  const { peerId, bytesPerSecond } = session;
+  const { id: basePointId, volumes } = base;
+  const place = { offer, pointId, basePointId, volumes };
+  const { target } = await peer.receivePoint(peerId, place);
+  await engine.prepareSend({ groupId, pointId, basePointId, peerId, target, bytesPerSecond });
 }
 
 /** @throws Failure when the cycle did not get through; it is then undone and the session says why */

@@ -104,6 +104,22 @@ export async function replicate(
   return { pointId, sent };
 }
 
+/** What a handover does before hosts wait: all that the next point and its promotion need. */
+export async function prepareNext(
+  from: ContractSite,
+  to: ContractSite,
+  groupId: GroupId,
+  basePointId: PointId,
+  pointId: PointId,
+): Promise<void> {
+  const { volumes } = await from.engine.sealPoint(groupId, basePointId, PAUSE_LIMIT_MS);
+  const common = { groupId, pointId, basePointId };
+  const place = { ...common, peerId: from.siteId, volumes, promotesNext: true };
+  const target = await to.engine.receivePoint(place);
+  const send = { ...common, peerId: to.siteId, target, bytesPerSecond: undefined };
+  await from.engine.prepareSend(send);
+}
+
 /** Both sites have the point, with the same bytes. */
 export async function assertSame(
   a: ContractSite,

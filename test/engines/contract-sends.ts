@@ -14,6 +14,7 @@ import {
   newFork,
   newPoint,
   newVolume,
+  prepareNext,
   refusal,
   replicate,
   servedGroup,
@@ -153,6 +154,58 @@ export function sendsContract(both: BothSites): void {
       await asHost(b, servedThere, 'data', (v) => tagsOf(v, [1, 101, 2, 102])),
       [1, 1, 2, 2],
     );
+  });
+
+  for (const restarted of ['nobody', 'its source', 'its destination'] as const) {
+    test(`a handover prepared before its point is sealed loses nothing, ${restarted} restarted`, async () => {
+      const { a, b } = both();
+      const { groupId, served } = await servedGroup(a);
+      await asHost(a, served, 'data', (v) => writeBlocks(v, [0, 1], 1));
+      const base = await replicate(a, b, groupId);
+      const pointId = newPoint();
+      await prepareNext(a, b, groupId, base.pointId, pointId);
+      await prepareNext(a, b, groupId, base.pointId, pointId);
+      await asHost(a, served, 'data', (v) => writeBlocks(v, [1, 5000], 2));
+      await a.engine.fence(groupId);
+      if (restarted === 'its source') await a.restartControl();
+      const last = await replicate(a, b, groupId, base.pointId, pointId);
+      if (restarted === 'its destination') await b.restartControl();
+      await b.engine.promote(groupId, pointId);
+      await a.engine.demote(groupId, pointId, newFork());
+      const there = await b.engine.serve(groupId, { hosts: [HOST] });
+      await asHost(b, there, 'data', (v) => writeBlocks(v, [7], 3));
+
+      assert.deepEqual(last.sent, {
+        sentBytes: 2 * BLOCK_BYTES,
+        restarted: false,
+        wholeVolumes: [],
+      });
+      const tags = await asHost(b, there, 'data', (v) => tagsOf(v, [0, 1, 5000, 7]));
+      assert.deepEqual(tags, [1, 2, 2, 3]);
+      await assertSame(a, b, groupId, pointId);
+      const back = await replicate(b, a, groupId, pointId);
+      assert.equal(back.sent.sentBytes, BLOCK_BYTES);
+    });
+  }
+
+  test('what was prepared for a handover that did not come about is in nobody’s way', async () => {
+    const { a, b } = both();
+    const { groupId, served } = await servedGroup(a);
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [0], 1));
+    const base = await replicate(a, b, groupId);
+    await prepareNext(a, b, groupId, base.pointId, newPoint());
+    await a.engine.cancelSend(groupId);
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [1], 2));
+
+    const next = await replicate(a, b, groupId, base.pointId);
+
+    assert.equal(next.sent.sentBytes, BLOCK_BYTES);
+    await assertSame(a, b, groupId, next.pointId);
+    await prepareNext(a, b, groupId, next.pointId, newPoint());
+    await b.engine.promote(groupId, next.pointId);
+    const there = await b.engine.serve(groupId, { hosts: [HOST] });
+    assert.deepEqual(await asHost(b, there, 'data', (v) => tagsOf(v, [0, 1])), [1, 2]);
+    assert.deepEqual(await asHost(a, served, 'data', (v) => tagsOf(v, [0, 1])), [1, 2]);
   });
 
   test('a delivery repeated after all was complete finds everything done', async () => {

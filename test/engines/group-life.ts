@@ -15,6 +15,7 @@ import {
   newGroup,
   newPoint,
   newVolume,
+  prepareNext,
   replicate,
   tagsOf,
   writeBlocks,
@@ -87,6 +88,9 @@ export function groupLife({ a, b }: TestSites): GroupLife {
     write(b, [0, 30], 5),
     () => a.engine.demote(groupId, point(3), forkId),
     cycle(b, a, 5, 3),
+    // For a point that is never sealed, and for one that is.
+    () => prepareNext(b, a, groupId, point(5), newPoint()),
+    () => prepareNext(b, a, groupId, point(5), point(6)),
     () => b.engine.fence(groupId),
     cycle(b, a, 6, 5),
     () => a.engine.promote(groupId, point(6)),

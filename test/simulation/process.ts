@@ -107,6 +107,8 @@ export function engineOf(
       await some();
       return sent;
     },
+    prepareSend: (request) =>
+      locked(request.groupId, 'prepareSend', () => engine.prepareSend(request)),
     cancelSend: (id) => locked(id, 'cancelSend', () => engine.cancelSend(id)),
     receivePoint: (request) =>
       locked(request.groupId, 'receivePoint', () => engine.receivePoint(request)),

@@ -68,7 +68,7 @@ import {
   viewMirror,
 } from './memory-mirror.ts';
 import type { MemoryNetwork, Receiver } from './memory-network.ts';
-import { sendOverMemory } from './memory-send.ts';
+import { goOnOrRestart, sendOverMemory } from './memory-send.ts';
 import {
   BLOCK_BYTES,
   allocatedBytes,
@@ -272,6 +272,12 @@ export class MemoryEngine implements Engine {
     const { pointId, basePointId, target } = request;
     group.sent = { pointId, basePointId, targetInstance: target.instance, result };
     return result;
+  }
+
+  async prepareSend(request: SendPoint): Promise<void> {
+    const plane = this.#start(this.#need(request.groupId));
+    this.#options.network.connect(request.target);
+    goOnOrRestart(plane, request);
   }
 
   async cancelSend(groupId: GroupId): Promise<void> {

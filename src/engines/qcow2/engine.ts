@@ -39,7 +39,7 @@ import { sealPoint } from './seal.ts';
 import { digestRanges } from './digest-ranges.ts';
 import { sendDifference } from './send-difference.ts';
 import { SendLimits } from './send-limits.ts';
-import { cancelSend, limitSend, sendPoint } from './send.ts';
+import { cancelSend, limitSend, prepareSend, sendPoint } from './send.ts';
 import { fence, serve } from './serve.ts';
 import { dropStandby, keepStandby, openStandby } from './standby.ts';
 import { createVolume, deleteVolume, resizeVolume } from './volumes.ts';
@@ -96,6 +96,7 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine & { readonly im
     sealPoint: (id, pointId, pauseLimitMs) => told(sealPoint(group(id), pointId, pauseLimitMs)),
     sendPoint: (request, watch) =>
       told(sendPoint(group(request.groupId), request, watch), watch.signal),
+    prepareSend: (request) => told(prepareSend(group(request.groupId), request)),
     cancelSend: (id) => told(cancelSend(group(id))),
     receivePoint: (request) => told(receivePoint(group(request.groupId), request)),
     completePoint: (id, pointId, place) => told(completePoint(group(id), pointId, place)),

@@ -9,6 +9,7 @@ import { Mutex } from './mutex.ts';
 import type { ServerPort } from './nbd-server.ts';
 import type { LayerIo } from './nodes.ts';
 import type { Qcow2EngineOptions } from './options.ts';
+import type { Overlay } from './overlays.ts';
 import type { PortBook } from './ports.ts';
 import type { SendLimits } from './send-limits.ts';
 import { EMPTY_RECORD, findPoint, parseRecord } from './record.ts';
@@ -40,6 +41,7 @@ export class Group {
   readonly #copySeats = new Map<CopyId, DaemonSeat>();
   #record: GroupRecord | undefined;
   #settledWith: Daemon | undefined;
+  #ahead: readonly Overlay[] = [];
   #closed = false;
 
   constructor(site: Site, id: GroupId) {
@@ -103,6 +105,16 @@ export class Group {
 
   set isSettled(settled: boolean) {
     this.#settledWith = settled ? this.seat.daemon : undefined;
+    this.#ahead = [];
+  }
+
+  /** Overlays that are open before they are needed. Another look at the graph takes them for strays. */
+  get ahead(): readonly Overlay[] {
+    return this.isSettled ? this.#ahead : [];
+  }
+
+  set ahead(overlays: readonly Overlay[]) {
+    this.#ahead = overlays;
   }
 
   /** The place of a copy's daemon. */

@@ -2,8 +2,11 @@ import { mkdir, rm, rmdir, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { VolumeId } from '../../domain/ids.ts';
 import { refuse } from '../../domain/refusal.ts';
+import { deleteNode } from '../qmp/commands.ts';
+import { allOf } from './graph.ts';
 import type { Group } from './group.ts';
 import { CLUSTER_BYTES, createLayerFile, syncDirectory } from './layer-file.ts';
+import { layerNode } from './nodes.ts';
 import { layerFile } from './record.ts';
 
 /** An empty layer, and room for it to grow a little. */
@@ -18,11 +21,13 @@ export interface WantedLayer {
 }
 
 /**
- * Makes empty layers, durable with their names. They are nothing until the record names them.
+ * Makes empty layers, durable with their names. They are nothing until the record names them. What
+ * was made ahead and is not wanted after all makes way.
  *
  * @throws Refusal `no_space`
  */
 export async function createLayers(group: Group, wanted: readonly WantedLayer[]): Promise<void> {
+  await dropAhead(group);
   const isNew = await needRoom(group, wanted.length);
   const neededBytes = wanted.length * NEW_LAYER_BYTES;
   const layers = wanted.map(({ volumeId, number, sizeBytes, below }) => ({
@@ -39,6 +44,16 @@ export async function createLayers(group: Group, wanted: readonly WantedLayer[])
     await refuseForRoom(group, neededBytes);
   }
   if (isNew) await syncDirectory(dirname(group.directory));
+}
+
+async function dropAhead(group: Group): Promise<void> {
+  const { ahead, seat } = group;
+  group.ahead = [];
+  if (ahead.length === 0 || !seat.daemon) return;
+  const { qmp } = seat.daemon;
+  await allOf(ahead.map(({ key, number }) => deleteNode(qmp, layerNode(key, number))));
+  const files = ahead.map(({ volumeId, number }) => group.path(layerFile(volumeId, number)));
+  await Promise.all(files.map((file) => rm(file, { force: true })));
 }
 
 /**

@@ -5,6 +5,8 @@ import { openGraph } from './graph.ts';
 import { needPoint } from './group.ts';
 import type { Group } from './group.ts';
 import { createLayers } from './layers.ts';
+import { putOnLayers, readyOverlays } from './overlays.ts';
+import type { Overlay } from './overlays.ts';
 import { addLayer, findVolume, sealedLayer, withVolume } from './record.ts';
 import type { GroupRecord } from './record.ts';
 import { giveUp } from './receive.ts';
@@ -30,23 +32,27 @@ export function promote(
     const received = await giveUp(group, entered.record, entered.daemon);
     const record = await giveUpStandby(group, received, entered.daemon);
     const members = point.volumes.filter((v) => volumeIds?.includes(v.volumeId) ?? true);
-    const wanted = members.map((spec) => {
-      const volume = findVolume(record, spec.volumeId);
+    const overlays = members.map(({ volumeId, sizeBytes }): Overlay => {
+      const volume = findVolume(record, volumeId);
       const below = volume && sealedLayer(volume, pointId);
-      if (!below)
-        throw new Failure(`group ${group.id}: no layer of ${spec.volumeId} seals ${pointId}`);
-      return { ...spec, number: record.nextLayer, below: below.number };
+      if (!below) throw new Failure(`group ${group.id}: no layer of ${volumeId} seals ${pointId}`);
+      const { key } = volume;
+      return { volumeId, key, sizeBytes, number: record.nextLayer, below: below.number };
     });
-    await createLayers(group, wanted);
+    const { daemon } = entered;
+    if (daemon) await readyOverlays(group, daemon, overlays);
+    else await createLayers(group, overlays);
+    // Where this process dies now, they are strays: nothing was written to them.
+    if (daemon) await putOnLayers(daemon.qmp, overlays);
     const nextLayer = record.nextLayer + 1;
     let next: GroupRecord = { ...record, nextLayer, hasPresent: true, sent: undefined };
-    for (const { volumeId, name, sizeBytes, number } of wanted) {
-      const layer = { number, seals: undefined, isRoot: false };
+    for (const { volumeId, name, sizeBytes } of members) {
+      const layer = { number: record.nextLayer, seals: undefined, isRoot: false };
       next = withVolume(next, volumeId, (v) => ({ ...addLayer(v, layer), name, sizeBytes }));
     }
     await group.save(next);
     // So that `serve` finds it done: hosts wait for it.
-    if (entered.daemon) await openGraph(group, entered.daemon.qmp, next);
+    if (daemon) await openGraph(group, daemon.qmp, next);
   });
 }
 

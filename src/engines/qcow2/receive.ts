@@ -19,6 +19,8 @@ import type { Group } from './group.ts';
 import { needRoom } from './layers.ts';
 import { openServer } from './nbd-server.ts';
 import { layerNode } from './nodes.ts';
+import { makeAhead } from './overlays.ts';
+import type { Overlay } from './overlays.ts';
 import { addressOf, makePlace, withPlaceOnTop } from './place.ts';
 import { closeReceiving, openReceiving, sealReceiving } from './receiving-nodes.ts';
 import { findPoint, layerFile, specOf } from './record.ts';
@@ -36,7 +38,9 @@ export function receivePoint(group: Group, request: ReceivePoint): Promise<Recei
     const prepared = isSamePlace(record.receiving, request, daemon)
       ? record
       : await prepare(group, daemon, await giveUp(group, record, daemon), request);
-    return open(group, daemon.qmp, prepared, request);
+    const target = await open(group, daemon.qmp, prepared, request);
+    if (request.promotesNext === true) await makeAhead(group, daemon, overlaysOn(prepared));
+    return target;
   });
 }
 
@@ -70,6 +74,15 @@ async function prepare(
 ): Promise<GroupRecord> {
   const { volumes, next } = await makePlace(group, record, specs, basePointId);
   return group.save({ ...next, receiving: { pointId, basePointId, peerId, instance, volumes } });
+}
+
+/** What a present above the received point will need. */
+function overlaysOn({ receiving, nextLayer }: GroupRecord): readonly Overlay[] {
+  return (receiving?.volumes ?? []).map(({ number, ...volume }) => ({
+    ...volume,
+    number: nextLayer,
+    below: number,
+  }));
 }
 
 async function open(

@@ -10,21 +10,14 @@
 import type { PointId } from '../../domain/ids.ts';
 import { Failure, refuse } from '../../domain/refusal.ts';
 import type { SealedPoint } from '../../ports/engine.ts';
-import type { QmpClient } from '../qmp/client.ts';
-import { addNode } from '../qmp/commands.ts';
 import { QmpTimeout } from '../qmp/errors.ts';
 import type { Daemon } from './daemon.ts';
 import { enterRunning } from './enter.ts';
-import { allOf } from './graph.ts';
 import type { Group } from './group.ts';
-import { createLayers } from './layers.ts';
-import { layerNode, layerOptions } from './nodes.ts';
-import { activeLayer, findPoint, layerFile, presentVolumes, specOf } from './record.ts';
-import type { GroupRecord, Sealing, VolumeRecord } from './record.ts';
+import { overlaysOfPresent, putOnLayers, readyOverlays } from './overlays.ts';
+import { findPoint, presentVolumes, specOf } from './record.ts';
+import type { GroupRecord, Sealing } from './record.ts';
 import { advanced } from './seal-outcome.ts';
-
-/** More than any pause that is asked for; then the daemon hangs. */
-const TRANSACTION_LIMIT_MS = 15_000;
 
 export function sealPoint(
   group: Group,
@@ -54,31 +47,27 @@ interface SealRequest {
 
 async function seal(
   group: Group,
-  { qmp }: Daemon,
+  daemon: Daemon,
   record: GroupRecord,
   { pointId, pauseLimitMs }: SealRequest,
 ): Promise<SealedPoint> {
   const { clock } = group.site.options;
   const volumes = presentVolumes(record);
-  await createLayers(
-    group,
-    volumes.map((volume) => ({
-      ...volume,
-      number: record.nextLayer,
-      below: activeLayer(volume)?.number,
-    })),
-  );
-  const number = record.nextLayer;
-  await openOverlays(group, qmp, volumes, number);
+  const overlays = overlaysOfPresent(record);
+  await readyOverlays(group, daemon, overlays);
   const startedAt = clock.now();
-  const overlays = volumes.map(({ volumeId }) => ({ volumeId, number }));
-  const sealing: Sealing = { pointId, startedAt, tooLong: false, overlays };
-  const intended = await group.save({ ...record, sealing, nextLayer: number + 1 });
+  const sealing: Sealing = {
+    pointId,
+    startedAt,
+    tooLong: false,
+    overlays: overlays.map(({ volumeId, number }) => ({ volumeId, number })),
+  };
+  const intended = await group.save({ ...record, sealing, nextLayer: record.nextLayer + 1 });
 
   const sealedAt = clock.now();
   const before = clock.monotonicMs();
   try {
-    await switchToOverlays(qmp, volumes, number);
+    await putOnLayers(daemon.qmp, overlays);
   } catch (cause) {
     if (cause instanceof QmpTimeout) {
       await group.save({ ...intended, sealing: { ...sealing, tooLong: true } });
@@ -93,40 +82,4 @@ async function seal(
     refuse({ code: 'freeze_too_long', groupId: group.id, pauseMs, limitMs: pauseLimitMs });
   }
   return { pointId, sealedAt, pauseMs, volumes: volumes.map(specOf) };
-}
-
-async function openOverlays(
-  group: Group,
-  qmp: QmpClient,
-  volumes: readonly VolumeRecord[],
-  number: number,
-): Promise<void> {
-  const io = await group.site.io();
-  await allOf(
-    volumes.map(({ volumeId, key }) => {
-      const options = layerOptions({
-        node: layerNode(key, number),
-        path: group.path(layerFile(volumeId, number)),
-        backing: null,
-        readOnly: false,
-        io,
-      });
-      return addNode(qmp, options);
-    }),
-  );
-}
-
-async function switchToOverlays(
-  qmp: QmpClient,
-  volumes: readonly VolumeRecord[],
-  number: number,
-): Promise<void> {
-  const actions = volumes.map((volume) => ({
-    type: 'blockdev-snapshot',
-    data: {
-      node: layerNode(volume.key, activeLayer(volume)?.number ?? 0),
-      overlay: layerNode(volume.key, number),
-    },
-  }));
-  if (actions.length > 0) await qmp.execute('transaction', { actions }, TRANSACTION_LIMIT_MS);
 }

@@ -7,7 +7,7 @@ import { addNode, addObject, tolerating } from '../qmp/commands.ts';
 import { QmpError, QmpTimeout } from '../qmp/errors.ts';
 import { queryObjects } from '../qmp/queries.ts';
 import type { Group } from './group.ts';
-import { createLayerFile, layerSize } from './layer-file.ts';
+import { allocatedBytes, createLayerFile, layerSize } from './layer-file.ts';
 import {
   gatheredNode,
   jobHeadOptions,
@@ -23,6 +23,9 @@ import type { Copy, VolumeSend } from './send-plan.ts';
 
 /** Exactly these blocks travel. A larger unit would send what was never written. */
 const GRANULARITY_BYTES = 4096;
+/** What a job reads ahead into. It touches all of it at its start, which takes 4 ms of the daemon's time. */
+export const MAX_BUFFER_BYTES = 16 * 1024 * 1024;
+const MIN_BUFFER_BYTES = 1024 * 1024;
 /** A connection that breaks is tried again for this long before the copy pauses. */
 const RECONNECT_SECONDS = 2;
 
@@ -55,32 +58,63 @@ export interface CopyContext {
   readonly nodes: ReadonlySet<string>;
 }
 
+/** A copy whose nodes are open. */
+export interface OpenedCopy {
+  readonly copy: Copy;
+  readonly head: string;
+  readonly target: string;
+  readonly bufferBytes: number;
+}
+
+/** Room for all that a small layer has, and for no more than keeps a link busy. */
+export async function bufferOf(
+  group: Group,
+  { volumeId }: Pick<VolumeSend, 'volumeId'>,
+  { layer, sync }: Copy,
+): Promise<number> {
+  if (sync === 'full') return MAX_BUFFER_BYTES;
+  const file = layer === undefined ? gatheredFile(volumeId) : layerFile(volumeId, layer);
+  const bytes = await allocatedBytes(group.path(file));
+  return Math.min(MAX_BUFFER_BYTES, Math.max(MIN_BUFFER_BYTES, bytes));
+}
+
 /**
- * A mirror of what does not change: it becomes ready when all is there, and is then cancelled,
- * which ends it well. `block-stream` would look at every 512 KiB of the volume (10 s for 1 TiB).
+ * Opens what a copy reads and writes. Every change of the daemon's graph waits for requests of copies
+ * that run, so this is done for all that are about to start before the first of them does.
  *
  * @throws LinkFailure when the target cannot be opened
  */
-export async function startCopy(
-  { group, qmp, request, nodes }: CopyContext,
+export async function openCopy(
+  context: CopyContext,
   volume: VolumeSend,
   copy: Copy,
-): Promise<void> {
-  const { jobId, source, into, sync } = copy;
-  const target = into === 'target' ? linkNode(volume.key) : gatheredNode(volume.key);
-  if (!nodes.has(target)) {
-    await (into === 'target'
-      ? openLink(group, qmp, request, volume)
-      : openGathered(group, qmp, volume));
-  }
+): Promise<OpenedCopy> {
+  const { group, qmp, nodes } = context;
+  const { source, into } = copy;
+  if (into === 'target') await openLink(context, volume);
+  const end = into === 'target' ? linkNode(volume.key) : gatheredNode(volume.key);
+  if (into === 'gathered' && !nodes.has(end)) await openGathered(group, qmp, volume);
   const head = sendHeadNode(source);
   if (!nodes.has(head)) await addNode(qmp, jobHeadOptions(head, SEND_LIMIT, source));
+  const target = await fitting(group, qmp, { nodes, target: end, volume, copy });
+  return { copy, head, target, bufferBytes: await bufferOf(group, volume, copy) };
+}
+
+/**
+ * A mirror of what does not change: it becomes ready when all is there, and is then cancelled,
+ * which ends it well. `block-stream` would look at every 512 KiB of the volume (10 s for 1 TiB).
+ */
+export async function startCopy(
+  qmp: QmpClient,
+  { copy: { jobId, into, sync }, head, target, bufferBytes }: OpenedCopy,
+): Promise<void> {
   await qmp.execute('blockdev-mirror', {
     'job-id': jobId,
     device: head,
-    target: await fitting(group, qmp, { nodes, target, volume, copy }),
+    target,
     sync,
     granularity: GRANULARITY_BYTES,
+    'buf-size': bufferBytes,
     'on-source-error': 'report',
     // Pauses the copy: it goes on when the target is there again.
     'on-target-error': into === 'target' ? 'stop' : 'report',
@@ -125,12 +159,16 @@ async function openGathered(
   await addNode(qmp, layerOptions({ node: gatheredNode(key), path, backing, readOnly: false, io }));
 }
 
-async function openLink(
-  group: Group,
-  qmp: QmpClient,
-  { target }: SendPoint,
-  { key, exportName }: VolumeSend,
+/**
+ * The connection to a volume's place. Does nothing when it is open.
+ *
+ * @throws LinkFailure
+ */
+export async function openLink(
+  { group, qmp, request: { target }, nodes }: CopyContext,
+  { key, exportName }: Pick<VolumeSend, 'key' | 'exportName'>,
 ): Promise<void> {
+  if (nodes.has(linkNode(key))) return;
   try {
     await addNode(qmp, {
       driver: 'nbd',

@@ -5,14 +5,16 @@ import type { QmpClient } from '../qmp/client.ts';
 import { dismissJob, tolerating } from '../qmp/commands.ts';
 import { findJob, queryBlockJobs, queryJobs } from '../qmp/queries.ts';
 import type { BlockJob, Job } from '../qmp/queries.ts';
-import { readGraph } from './graph.ts';
+import { allOf, readGraph } from './graph.ts';
 import type { Attempt } from './send.ts';
 import { cutLink } from './send-end.ts';
-import { startCopy } from './send-copy.ts';
+import { MAX_BUFFER_BYTES, bufferOf, openCopy, startCopy } from './send-copy.ts';
+import type { OpenedCopy } from './send-copy.ts';
 import type { Copy, VolumeSend } from './send-plan.ts';
 import { reachTarget } from './target-probe.ts';
 
-const COPIES_AT_ONCE = 8;
+/** Of all copies of a send at once. */
+const BUFFERS_BYTES = 8 * MAX_BUFFER_BYTES;
 const LOOK_AGAIN_MS = 100;
 const REST_MS = 2;
 /** A copy without progress for so long: see whether the target still answers. */
@@ -133,11 +135,26 @@ async function act(attempt: Attempt, seen: readonly Seen[]): Promise<boolean> {
       ),
     ),
   );
-  const active = next.filter(({ job }) => job !== undefined).length;
-  const room = Math.max(0, COPIES_AT_ONCE - active);
-  const waiting = next.filter(({ job }) => job === undefined).slice(0, room);
+  const waiting = await whatFits(attempt, next);
   if (waiting.length > 0) await attempt.group.locked(() => start(attempt, waiting));
   return ready.length > 0 || waiting.length > 0;
+}
+
+/** Those that wait and whose buffers have room beside those of the copies that run. */
+async function whatFits(
+  { group }: Attempt,
+  next: readonly NextCopy[],
+): Promise<readonly NextCopy[]> {
+  if (next.every(({ job }) => job !== undefined)) return [];
+  const buffers = await Promise.all(next.map(({ volume, copy }) => bufferOf(group, volume, copy)));
+  const bytesOf = (wanted: (one: NextCopy) => boolean): number =>
+    buffers.reduce((sum, bytes, i) => sum + (next[i] && wanted(next[i]) ? bytes : 0), 0);
+  let room = BUFFERS_BYTES - bytesOf(({ job }) => job !== undefined);
+  return next.filter(({ job }, i) => {
+    if (job !== undefined) return false;
+    room -= buffers[i] ?? 0;
+    return room >= 0;
+  });
 }
 
 interface NextCopy extends SeenCopy {
@@ -170,10 +187,12 @@ async function start(
   if (!isWanted) {
     throw new Failure(`group ${group.id}: the send of point ${sending.pointId} was ended`);
   }
-  const { nodes } = await readGraph(daemon.qmp);
-  for (const { volume, copy } of waiting) {
-    await startCopy({ group, qmp: daemon.qmp, request, nodes }, volume, copy);
-  }
+  const { qmp } = daemon;
+  const { nodes } = await readGraph(qmp);
+  const context = { group, qmp, request, nodes };
+  const opened: OpenedCopy[] = [];
+  for (const { volume, copy } of waiting) opened.push(await openCopy(context, volume, copy));
+  await allOf(opened.map((copy) => startCopy(qmp, copy)));
 }
 
 /** A link that has gone silent holds the copy for ever: closing it lets the copy pause. */

@@ -2,24 +2,30 @@
  * Sending a sealed point: one copy job per volume in the daemon, which go on when this process
  * dies. Only what is certain about the target's instance makes a repeat go on where they were.
  *
+ *   prepare (locked), for the next point: record `sending` ─ make its overlays ─ open the links
  *   begin (locked): same target instance, same daemon? ── no ──▶ end the jobs, start anew
  *   watch (not locked): start ▸ copy ▸ ready ▸ end ▸ concluded   | paused ──▶ throw, keep
  *   finish (locked): record `sent` ─ dismiss jobs, delete nodes
  */
 import { Failure } from '../../domain/refusal.ts';
 import type { SendPoint, SendWatch, SentPoint } from '../../ports/engine.ts';
+import type { QmpClient } from '../qmp/client.ts';
 import { dismissJob } from '../qmp/commands.ts';
 import { queryJobs } from '../qmp/queries.ts';
 import type { Daemon } from './daemon.ts';
 import { enter, enterRunning } from './enter.ts';
+import { readGraph } from './graph.ts';
 import { needPoint } from './group.ts';
 import type { Group } from './group.ts';
 import { LongWork } from './long-work.ts';
+import { linkNode } from './nodes.ts';
+import { makeAhead, overlaysOfPresent } from './overlays.ts';
+import { findVolume } from './record.ts';
 import type { GroupRecord, Sending, Sent } from './record.ts';
 import { deleteSendNodes, dropSend, endSend, sendJobs } from './send-end.ts';
 import { SEND_JOB, planSend } from './send-plan.ts';
 import type { VolumeSend } from './send-plan.ts';
-import { prepareLink, setLimit } from './send-copy.ts';
+import { openLink, prepareLink, setLimit } from './send-copy.ts';
 import { watchCopies } from './send-watch.ts';
 import { reachTarget } from './target-probe.ts';
 
@@ -41,8 +47,8 @@ export function sendPoint(group: Group, request: SendPoint, watch: SendWatch): P
       // A send reads the chain that a merge changes.
       const begun = await group.alone(['merge'], () => begin(group, request, work));
       if ('sent' in begun) return begun.sent;
-      await reachTarget(group, request, signal);
       const { qmp } = begun.daemon;
+      if (!(await isLinked(qmp, begun.plan))) await reachTarget(group, request, signal);
       await prepareLink(group, qmp, request);
       const { peerId, bytesPerSecond: own } = request;
       const apply = (limit: number | undefined): Promise<void> => setLimit(qmp, limit);
@@ -60,6 +66,26 @@ export function sendPoint(group: Group, request: SendPoint, watch: SendWatch): P
   });
 }
 
+/** What the next point and its send need, as far as it can be done before that point is sealed. */
+export function prepareSend(group: Group, request: SendPoint): Promise<void> {
+  return group.sends.run(async () => {
+    await reachTarget(group, request);
+    await group.alone(['merge'], async () => {
+      const { record, daemon } = await enterRunning(group);
+      const { qmp } = daemon;
+      const current = await recordSending(group, daemon, record, request);
+      await makeAhead(group, daemon, overlaysOfPresent(current.record));
+      await prepareLink(group, qmp, request);
+      const { nodes } = await readGraph(qmp);
+      for (const { volumeId, exportName } of request.target.exports) {
+        const volume = findVolume(current.record, volumeId);
+        if (volume === undefined) continue;
+        await openLink({ group, qmp, request, nodes }, { key: volume.key, exportName });
+      }
+    });
+  });
+}
+
 async function begin(
   group: Group,
   request: SendPoint,
@@ -72,27 +98,31 @@ async function begin(
   const sent = alreadySent(record, request);
   if (sent) return { sent };
   group.begin(work);
-  const {
-    record: current,
-    restarted,
-    before,
-  } = await continueOrRestart(group, record, daemon, request);
-  const plan = planSend(current, point, request);
+  const { record: current, sending } = await recordSending(group, daemon, record, request);
+  return { group, request, daemon, sending, plan: planSend(current, point, request) };
+}
+
+/** From here on a repeat, or another process, goes on with what this send has in the daemon. */
+async function recordSending(
+  group: Group,
+  daemon: Daemon,
+  known: GroupRecord,
+  request: SendPoint,
+): Promise<{ readonly record: GroupRecord; readonly sending: Sending }> {
+  const { record, restarted, before } = await continueOrRestart(group, known, daemon, request);
   const { pointId, basePointId, peerId, target } = request;
   const { instance } = daemon;
-  const isSame =
-    current.sending?.restarted === restarted && current.sending.sentBytesBefore === before;
-  const sending = {
-    pointId,
-    basePointId,
-    peerId,
-    target,
-    instance,
-    restarted,
-    sentBytesBefore: before,
-  };
-  if (!isSame) await group.save({ ...current, sending });
-  return { group, request, daemon, sending, plan };
+  const attempt = { pointId, basePointId, peerId, target, instance };
+  const sending = { ...attempt, restarted, sentBytesBefore: before };
+  const { sending: earlier } = record;
+  const isSame = earlier?.restarted === restarted && earlier.sentBytesBefore === before;
+  return { record: isSame ? record : await group.save({ ...record, sending }), sending };
+}
+
+/** Whether nothing is left to connect. */
+async function isLinked(qmp: QmpClient, plan: readonly VolumeSend[]): Promise<boolean> {
+  const { nodes } = await readGraph(qmp);
+  return plan.every(({ key }) => nodes.has(linkNode(key)));
 }
 
 function alreadySent({ sent }: GroupRecord, request: SendPoint): SentPoint | undefined {
@@ -133,7 +163,11 @@ async function bytesOfJobs({ qmp }: Daemon): Promise<number> {
   return jobs.reduce((sum, { doneBytes }) => sum + doneBytes, 0);
 }
 
-/** Every copy has ended well: first that is recorded, then the jobs that prove it are dismissed. */
+/**
+ * Every copy has ended well: first that is recorded, then the jobs that prove it are dismissed. All
+ * before the target closes its exports: a link that is deleted later tries for its whole reconnect
+ * delay to flush, and holds the daemon, hosts included.
+ */
 async function finish(
   { group, request, sending, plan }: Attempt,
   sentBytes: number,
