@@ -66,7 +66,10 @@ export class BatonPair {
   /** Of a protected one, at both sites. */
   async deleteGroup(name: string, volumes: readonly string[]): Promise<void> {
     const remove = (path: string): Promise<Job> => this.job(this.a, { method: 'DELETE', path });
-    await remove(`/groups/${name}/session?discardCopy=true`);
+    const session = `/groups/${name}/session`;
+    const seen = post(`${session}/preflight`, { discardCopy: true });
+    const { confirmation } = await askSite<{ readonly confirmation: string }>(this.a, seen);
+    await remove(`${session}?discardCopy=true&confirmation=${confirmation}`);
     for (const volume of volumes) await remove(`/volumes/${volume}`);
     await remove(`/groups/${name}`);
   }

@@ -1,7 +1,6 @@
 import type {
   CopyId,
   DrillId,
-  ForkId,
   GroupId,
   ImportId,
   PointId,
@@ -55,7 +54,9 @@ import type { FailOverGroup } from './fail-over-group.ts';
 import { enrolHost } from './enrol-host.ts';
 import { followVolumes } from './follow-volumes.ts';
 import type { FollowVolumes } from './follow-volumes.ts';
-import { discardFork, listForks } from './forks.ts';
+import { discardFork, preflightDiscard } from './discard-fork.ts';
+import type { DiscardFork } from './discard-fork.ts';
+import { listForks } from './forks.ts';
 import { handOverGroup, preflightHandover } from './hand-over-group.ts';
 import type { HandOverGroup } from './hand-over-group.ts';
 import { createHost, deleteHost, mapHost, renewHostCertificate, unmapHost } from './map-hosts.ts';
@@ -72,13 +73,15 @@ import type { ReleaseHosts } from './release-hosts.ts';
 import { pauseSession, resumeSession } from './pause-session.ts';
 import { changePolicy, createPolicy, deletePolicy } from './protection-policies.ts';
 import type { ChangePolicy, CreatePolicy } from './protection-policies.ts';
-import { changeSession, protectGroup, synchronizeGroup, unprotectGroup } from './protect-group.ts';
-import type { ProtectGroup, SessionSettings, UnprotectGroup } from './protect-group.ts';
+import { changeSession, protectGroup, synchronizeGroup } from './protect-group.ts';
+import type { ProtectGroup, SessionSettings } from './protect-group.ts';
 import { hashPoint } from './receive-for-peer.ts';
 import { changeRule, createRule, deleteRule } from './replication-rules.ts';
 import type { ChangeRule, CreateRule } from './replication-rules.ts';
 import { preflightRestore, restoreGroup } from './restore-group.ts';
 import type { RestoreGroup } from './restore-group.ts';
+import { preflightUnprotect, unprotectGroup } from './unprotect-group.ts';
+import type { UnprotectGroup } from './unprotect-group.ts';
 import { preflightReprotect, reprotectGroup } from './reprotect-group.ts';
 import { listDrills, runDrill, showDrill } from './run-drill.ts';
 import type { RunDrill } from './run-drill.ts';
@@ -189,6 +192,7 @@ export function createApp(ports: AppPorts) {
 
     protectGroup: (r: ProtectGroup) => protectGroup(ports, r),
     unprotectGroup: (r: UnprotectGroup) => unprotectGroup(ports, r),
+    preflightUnprotect: (r: UnprotectGroup) => preflightUnprotect(ports, r),
     changeSession: (r: SessionSettings & { sessionId: SessionId }) => changeSession(ports, r),
     synchronizeGroup: (r: { groupId: GroupId }) => synchronizeGroup(ports, r),
     releaseHosts: (r: ReleaseHosts) => releaseHosts(ports, r),
@@ -219,7 +223,8 @@ export function createApp(ports: AppPorts) {
     listDrills: (filter: { groupId?: GroupId | undefined }) => listDrills(ports, filter),
     showDrill: (id: DrillId) => showDrill(ports, id),
     listForks: (filter: { groupId?: GroupId | undefined }) => listForks(ports, filter),
-    discardFork: (r: { forkId: ForkId }) => discardFork(ports, r),
+    preflightDiscard: (r: DiscardFork) => preflightDiscard(ports, r),
+    discardFork: (r: DiscardFork) => discardFork(ports, r),
     reprotectGroup: (r: { groupId: GroupId }) => reprotectGroup(ports, r),
     preflightReprotect: (r: { groupId: GroupId }) => preflightReprotect(ports, r),
 

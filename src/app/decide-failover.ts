@@ -13,6 +13,7 @@ import type { Transaction } from '../ports/store.ts';
 import { needSession } from '../sagas/offer.ts';
 import { rollBack } from '../sagas/roll-back.ts';
 import { startSaga } from '../sagas/saga.ts';
+import { refuseWhileOperated } from '../sagas/operation.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 import { confirmationFor } from './confirmation.ts';
 import { lastTookSeconds } from './expected-time.ts';
@@ -183,12 +184,9 @@ async function checkProvisional(
   event: 'commit' | 'roll_back',
 ): Promise<{ readonly group: Group; readonly window: FailoverWindow }> {
   const group = await tx.groups.need(groupId);
-  const { ownership, operation, window, name } = group;
+  const { ownership, window, name } = group;
   requireHolder(groupId, ownership, here);
-  if (operation !== undefined) {
-    const kind = (await tx.sagas.get(operation))?.kind ?? 'operation of the other site';
-    refuse({ code: 'operation_running', groupId, sagaId: operation, kind });
-  }
+  await refuseWhileOperated(tx, group);
   if (window !== undefined) return { group, window };
   return refuse({
     code: 'wrong_state',

@@ -7,6 +7,7 @@ import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import type { SessionState } from '../domain/replication-session.ts';
 import type { Transaction } from '../ports/store.ts';
 import { needSession } from '../sagas/offer.ts';
+import { refuseWhileOperated } from '../sagas/operation.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 import { startClosing } from './close-copy.ts';
 import { needShown, startCopy } from './open-copy.ts';
@@ -133,10 +134,7 @@ export async function checkTest(
   if (!possibleIn.includes(state)) {
     refuse({ code: 'wrong_state', what, id, state, event, allowedIn: possibleIn });
   }
-  if (group.operation !== undefined) {
-    const kind = (await tx.sagas.get(group.operation))?.kind ?? 'operation of the other site';
-    refuse({ code: 'operation_running', groupId, sagaId: group.operation, kind });
-  }
+  await refuseWhileOperated(tx, group);
   const running = await testOf(tx, groupId);
   if (running !== undefined) refuse({ code: 'already_exists', what: 'copy', name: running.name });
   const shown = await needShown(tx, groupId, pointId && { pointId }, here);

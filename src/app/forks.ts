@@ -1,9 +1,8 @@
 import { isReturnedTo } from '../domain/failover-window.ts';
 import type { Fork } from '../domain/fork.ts';
 import type { ForkId, GroupId, Instant, SiteId } from '../domain/ids.ts';
-import { Refusal, refuse } from '../domain/refusal.ts';
-import { sessionOf } from '../sagas/offer.ts';
 import type { AppPorts } from './app-ports.ts';
+import { removeFork } from './discard-fork.ts';
 
 type Deps = Pick<AppPorts, 'store' | 'engine' | 'peer' | 'here' | 'log'>;
 
@@ -12,40 +11,6 @@ export function listForks(
   filter: { readonly groupId?: GroupId | undefined },
 ): Promise<readonly Fork[]> {
   return store.read((tx) => tx.forks.where(filter.groupId ? { groupId: filter.groupId } : {}));
-}
-
-/**
- * Deletes a fork and its bytes, at the site that has them.
- *
- * @throws Refusal `not_found`, `in_use` when the bytes are at the other site, or when a failover may
- *   be rolled back to it
- */
-export async function discardFork(
-  ports: Deps,
-  { forkId }: { readonly forkId: ForkId },
-): Promise<void> {
-  const { store, engine, here } = ports;
-  const fork = await store.read((tx) => tx.forks.need(forkId));
-  if (fork.siteId !== here) {
-    refuse({
-      code: 'in_use',
-      what: 'fork',
-      id: fork.name,
-      by: `site ${fork.siteId}, which has its bytes`,
-    });
-  }
-  await store.read(async (tx) => {
-    const group = await tx.groups.get(fork.groupId);
-    if (group === undefined || !isReturnedTo(group, forkId)) return;
-    const by = 'a failover that is provisional, and may be rolled back to it';
-    refuse({ code: 'in_use', what: 'fork', id: fork.name, by });
-  });
-  await engine.discardFork(fork.groupId, forkId);
-  const session = await store.transaction(async (tx) => {
-    await tx.forks.remove(forkId);
-    return sessionOf(tx, fork.groupId);
-  });
-  if (session !== undefined) await tellPeer(ports, session.peerId, forkId);
 }
 
 /**
@@ -67,7 +32,7 @@ export async function countDownForks(
     try {
       if (siteId !== here) await store.transaction((tx) => tx.forks.remove(forkId));
       else if (await isNeeded(ports, forkId, groupId)) continue;
-      else await discardFork(ports, { forkId });
+      else await removeFork(ports, await store.read((tx) => tx.forks.need(forkId)));
       log.info({ event: 'fork_expired', forkId, name, groupId });
     } catch (error) {
       log.error({ event: 'fork_not_discarded', forkId, name, groupId, error });
@@ -93,16 +58,6 @@ async function isNeeded(
   );
   if (group !== undefined && isReturnedTo(group, forkId)) return true;
   return copies.some(({ of }) => 'forkId' in of && of.forkId === forkId);
-}
-
-/** The other site's list is told; when it does not hear, its own clock ends the row. */
-async function tellPeer({ peer, log }: Deps, to: SiteId, forkId: ForkId): Promise<void> {
-  try {
-    await peer.dropFork(to, forkId);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    log.warn({ event: 'fork_drop_untold', forkId, to, error });
-  }
 }
 
 /** The other site's word that a history was set aside there. A repeat changes nothing. */

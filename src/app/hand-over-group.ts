@@ -11,7 +11,7 @@ import type { Transaction } from '../ports/store.ts';
 import { handover } from '../sagas/handover.ts';
 import type { Handover, PlannedCycle } from '../sagas/handover.ts';
 import { needSession } from '../sagas/offer.ts';
-import { lockGroup } from '../sagas/operation.ts';
+import { lockGroup, requireFree } from '../sagas/operation.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
 import { hostsAtHandover } from './attached-hosts.ts';
@@ -139,7 +139,7 @@ async function checkHandover(
       seen: to,
     });
   }
-  if (group.operation !== undefined) await refuseOperation(tx, group, group.operation);
+  await requireFree(tx, group);
   advance(session, 'hand_over', session.stateSince);
   const link = await tx.links.get(session.peerId);
   if (link?.state === 'down') {
@@ -147,11 +147,6 @@ async function checkHandover(
     refuse({ code: 'peer_unreachable', siteId: session.peerId, detail });
   }
   return { group, session };
-}
-
-async function refuseOperation(tx: Transaction, { id }: Group, sagaId: SagaId): Promise<never> {
-  const kind = (await tx.sagas.get(sagaId))?.kind ?? 'operation of the other site';
-  return refuse({ code: 'operation_running', groupId: id, sagaId, kind });
 }
 
 function planCycle(): PlannedCycle {

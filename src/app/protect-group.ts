@@ -139,32 +139,18 @@ export async function changeSession(
   return changed;
 }
 
-export interface UnprotectGroup {
+export interface EndProtection {
   readonly groupId: GroupId;
   readonly discardCopy: boolean;
   /** Do it although the other site does not answer; at the destination: although it is not asked. */
   readonly force?: boolean | undefined;
 }
 
-/**
- * Ends a group's replication. The destination's copy stays, unserved, and makes a later session a
- * delta; with `discardCopy` it is deleted. Asked at the source; with `force` also at a destination
- * whose source is gone, which then only forgets the session.
- *
- * @throws Refusal `not_protected`, `not_holder`, `operation_running`, `wrong_state`
- */
-export function unprotectGroup(
-  { store, clock, here }: Deps,
-  request: UnprotectGroup,
-): Promise<Job> {
-  return store.transaction((tx) => endProtection(tx, { clock, here }, request));
-}
-
-/** The same in the caller's transaction. */
+/** Ends a group's replication in the caller's transaction, as `unprotectGroup` says it. */
 export async function endProtection(
   tx: Transaction,
   { clock, here }: Pick<Deps, 'clock' | 'here'>,
-  { groupId, discardCopy, force = false }: UnprotectGroup,
+  { groupId, discardCopy, force = false }: EndProtection,
 ): Promise<Job> {
   const { ownership } = await tx.groups.need(groupId);
   const session = await needSession(tx, groupId);

@@ -1,6 +1,5 @@
 import { expectedSeconds } from '../domain/cycle-plan.ts';
 import { usable } from '../domain/failover-basis.ts';
-import { refuseWhileProvisional } from '../domain/failover-window.ts';
 import { newId } from '../domain/ids.ts';
 import type { GroupId, SagaId, SiteId } from '../domain/ids.ts';
 import { requireHolder } from '../domain/ownership.ts';
@@ -11,7 +10,7 @@ import type { ReplicationSession } from '../domain/replication-session.ts';
 import type { GroupDescription } from '../ports/peer.ts';
 import type { Transaction } from '../ports/store.ts';
 import { needSession, sessionOf } from '../sagas/offer.ts';
-import { lockGroup } from '../sagas/operation.ts';
+import { lockGroup, requireFree } from '../sagas/operation.ts';
 import { reprotect } from '../sagas/reprotect.ts';
 import { startSaga } from '../sagas/saga.ts';
 import type { AppPorts, Job } from './app-ports.ts';
@@ -115,7 +114,7 @@ async function checkReprotect(
   const group = await tx.groups.need(groupId);
   const session = await needSession(tx, groupId);
   requireHolder(groupId, group.ownership, here);
-  refuseWhileProvisional(group);
+  await requireFree(tx, group);
   return advance(session, 'reprotect', session.stateSince);
 }
 

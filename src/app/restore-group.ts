@@ -9,7 +9,7 @@ import type { Fork as EngineFork } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
 import type { Adoption } from '../sagas/adopt.ts';
 import { goBack } from '../sagas/go-back.ts';
-import { lockGroup } from '../sagas/operation.ts';
+import { lockGroup, requireFree } from '../sagas/operation.ts';
 import { startSaga } from '../sagas/saga.ts';
 import { needFork, requireAdoptable } from './adopt-fork.ts';
 import type { AppPorts, Job } from './app-ports.ts';
@@ -109,10 +109,7 @@ async function check(
 }> {
   const group = await tx.groups.need(groupId);
   requireHolder(groupId, group.ownership, here);
-  if (group.operation !== undefined) {
-    const kind = (await tx.sagas.get(group.operation))?.kind ?? 'operation of the other site';
-    refuse({ code: 'operation_running', groupId, sagaId: group.operation, kind });
-  }
+  await requireFree(tx, group);
   const fork = 'forkId' in to ? await needFork(tx, groupId, to.forkId) : undefined;
   if (fork !== undefined) requireAdoptable(group, fork, kept);
   const pointId = 'forkId' in to ? (fork?.basePointId ?? ('' as PointId)) : to.pointId;

@@ -15,7 +15,7 @@ import { handOverGroup } from './hand-over-group.ts';
 import { keepMirror } from './keep-mirror.ts';
 import { pairVolumes, partVolumes } from './pair-volumes.ts';
 import { pauseSession, resumeSession } from './pause-session.ts';
-import { protectGroup, synchronizeGroup, unprotectGroup } from './protect-group.ts';
+import { endProtection, protectGroup, synchronizeGroup } from './protect-group.ts';
 import { reprotectGroup } from './reprotect-group.ts';
 
 /**
@@ -183,7 +183,8 @@ async function dissolveGroup(ports: AppPorts, groupId: GroupId): Promise<Job> {
       const detail = link.detail ?? 'no heartbeat';
       refuse({ code: 'peer_unreachable', siteId: session.peerId, detail });
     }
-    await endOf(ports, await unprotectGroup(ports, { groupId, discardCopy: true }));
+    const end = { groupId, discardCopy: true };
+    await endOf(ports, await ports.store.transaction((tx) => endProtection(tx, ports, end)));
   }
   return deleteGroup(ports, { groupId });
 }

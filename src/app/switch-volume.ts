@@ -1,7 +1,7 @@
 import type { GroupId, VolumeId } from '../domain/ids.ts';
 import { requireHolder } from '../domain/ownership.ts';
 import { refuse } from '../domain/refusal.ts';
-import { fenceGroup, openGroup } from '../sagas/operation.ts';
+import { fenceGroup, openGroup, refuseWhileOperated } from '../sagas/operation.ts';
 import type { AppPorts } from './app-ports.ts';
 
 /**
@@ -26,10 +26,7 @@ export async function switchVolume(
         why: `it is served together with the other volumes of group ${group.name}; take it out first`,
       });
     }
-    if (group.operation !== undefined) {
-      const kind = (await tx.sagas.get(group.operation))?.kind ?? 'operation of the other site';
-      refuse({ code: 'operation_running', groupId: group.id, sagaId: group.operation, kind });
-    }
+    await refuseWhileOperated(tx, group);
     await tx.groups.change(group.id, (g) => ({ ...g, offline: !online }));
     return group.id;
   });

@@ -189,6 +189,21 @@ export interface RestorePreflight {
   readonly confirmation?: string;
 }
 
+/** What ending a replication would do. */
+export interface UnprotectPreflight {
+  readonly points: number;
+  readonly consequence: string;
+  readonly blockedBy: readonly string[];
+  readonly confirmation?: string;
+}
+
+/** What discarding a fork would delete. */
+export interface DiscardPreflight {
+  readonly fork: Fork;
+  readonly blockedBy: readonly string[];
+  readonly confirmation?: string;
+}
+
 export type FailoverLoss = Pick<
   FailoverPreflight,
   'pointAgeSeconds' | 'completeUpTo' | 'newerPoints' | 'incompleteBytes' | 'setAsideBytes'

@@ -79,8 +79,15 @@ test('a session is tuned, paused, resumed and ended', async (t) => {
   const paused = await paris$('group handover orders');
   assert.deepEqual([paused.code, paused.err.includes('hint: go on with cycles first')], [3, true]);
   assert.match(worked(await paris$('group resume orders')), /^state: +ok$/m);
+  const unseen = await paris$('group unprotect orders --discard-copy');
+  assert.deepEqual(
+    [unseen.code, unseen.err.includes('copy is deleted with its 1 point')],
+    [3, true],
+  );
+  const seen = worked(await paris$('group unprotect orders --discard-copy --dry-run'));
+  const [, token = ''] = /--confirm (\w+)/.exec(seen) ?? [];
   assert.match(
-    worked(await paris$('group unprotect orders --discard-copy')),
+    worked(await paris$(`group unprotect orders --discard-copy --confirm ${token}`)),
     /its copy is deleted/,
   );
   assert.equal(worked(await lyon$('group list')), 'no groups\n');

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { withOrders, worked } from '../../test/support/cli-world.ts';
+import type { GroupId, VolumeId } from '../domain/ids.ts';
 
 test('a failover needs the confirmation that its dry run prints', async (t) => {
   const { lyon$ } = await withOrders(t);
@@ -39,6 +40,29 @@ test('at a terminal a failover is shown and asked about; --yes is for scripts', 
   assert.equal((await lyon$(restore)).code, 3);
   assert.match(worked(await lyon$(`${restore} --yes`)), /is what it was then/);
   assert.match(worked(await lyon$(`${restore} --dry-run`)), /^should take: +\d+ s$/m);
+});
+
+test('a fork is discarded by whoever has seen that its bytes are nowhere else', async (t) => {
+  const { paris$, json, paris } = await withOrders(t);
+  const [group] = await json<readonly { id: GroupId }[]>('group list');
+  const [volume] = await json<readonly { id: VolumeId }[]>('volume list');
+  const [point] = await json<readonly { id: string }[]>('group points orders');
+  assert.ok(group !== undefined && volume !== undefined);
+  paris.engine.write(group.id, volume.id, 3, 7);
+  worked(await paris$(`group restore orders --point ${point?.id} --yes`));
+  const [fork] = await json<readonly { id: string }[]>('fork list');
+
+  const unseen = await paris$(`fork discard ${fork?.id}`);
+  assert.deepEqual([unseen.code, unseen.err.includes('deleted for good')], [3, true]);
+  const seen = worked(await paris$(`fork discard ${fork?.id} --dry-run`));
+  assert.match(seen, /^possible now: +yes$/m);
+  const [, token = ''] = /--confirm (\w+)/.exec(seen) ?? [];
+  assert.equal((await paris$(`fork discard ${fork?.id} --confirm ${token}x`)).code, 3);
+  assert.notEqual(worked(await paris$('fork list')), 'no forks\n');
+
+  worked(await paris$(`fork discard ${fork?.id} --confirm ${token}`));
+  assert.equal(worked(await paris$('fork list')), 'no forks\n');
+  assert.equal((await paris$(`fork discard ${fork?.id} --yes`)).code, 4);
 });
 
 test('a failover with a term is shown as provisional, and is committed or rolled back', async (t) => {

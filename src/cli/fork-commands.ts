@@ -1,8 +1,12 @@
 import type { Command } from 'commander';
-import type { Fork, Named } from './answers.ts';
+import type { DiscardPreflight, Fork, Named } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
+import type { Cli } from './cli.ts';
+import { confirmOptions, confirmation } from './confirm.ts';
+import type { ConfirmOptions } from './confirm.ts';
+import { JobFailed } from './exit-codes.ts';
 import { sayBytes, sayInstant } from './quantities.ts';
-import { table } from './table.ts';
+import { facts, table } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Histories that were set aside by a failover: nothing is thrown away by itself. */
@@ -21,15 +25,46 @@ export function addForkCommands(fork: Command, terminal: Terminal): void {
       }),
     );
 
-  fork
-    .command('discard <fork>')
-    .summary('delete a fork and its bytes, where they are')
-    .action(
-      onSite<[string]>(terminal, async (cli, [id]) => {
-        await cli.api.ask({ method: 'DELETE', path: `/forks/${segment(id)}` });
-        print(cli, { discarded: id }, () => `fork ${id} is discarded\n`);
-      }),
-    );
+  confirmOptions(
+    fork
+      .command('discard <fork>')
+      .summary('delete a fork and its bytes, where they are')
+      .option('--dry-run', 'say what would be deleted, and print the confirmation'),
+  ).action(
+    onSite<[string], DiscardOptions>(terminal, async (cli, [id], { dryRun = false, ...given }) => {
+      const path = `/forks/${segment(id)}`;
+      if (dryRun) return dryDiscard(cli, path);
+      const token = await confirmation(cli, given, { path, body: {} }, sayDiscard);
+      const query = token === undefined ? '' : `?confirmation=${encodeURIComponent(token)}`;
+      await cli.api.ask({ method: 'DELETE', path: `${path}${query}` });
+      print(cli, { discarded: id }, () => `fork ${id} is discarded\n`);
+    }),
+  );
+}
+
+interface DiscardOptions extends ConfirmOptions {
+  readonly dryRun?: boolean;
+}
+
+async function dryDiscard(cli: Cli, path: string): Promise<void> {
+  const asked = { method: 'POST', path: `${path}/preflight`, body: {} } as const;
+  const preflight = await cli.api.ask<DiscardPreflight>(asked);
+  const said = await sayDiscard(preflight);
+  print(cli, preflight, () => said);
+  if (preflight.blockedBy.length > 0) throw new JobFailed('it cannot be discarded now');
+}
+
+function sayDiscard({ fork, blockedBy, confirmation: token }: DiscardPreflight): Promise<string> {
+  const said = facts([
+    ['possible now', blockedBy.length === 0 ? 'yes' : 'no'],
+    ...blockedBy.map((why) => ['in the way', why] as const),
+    ['fork', fork.name],
+    ['deleted for good', sayBytes(fork.allocatedBytes)],
+    ['set aside', sayInstant(fork.setAsideAt)],
+    ['goes by itself', sayInstant(fork.expiresAt)],
+    ['confirmation', token && `--confirm ${token}`],
+  ]);
+  return Promise.resolve(said);
 }
 
 function tableOf(forks: readonly Fork[], here: string): string {

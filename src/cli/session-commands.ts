@@ -14,6 +14,7 @@ import { sessionFacts } from './session-words.ts';
 import { facts } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { sayNames } from './trouble.ts';
+import { addUnprotectCommand } from './unprotect-command.ts';
 
 interface Settings {
   readonly rpo?: string;
@@ -70,24 +71,7 @@ export function addSessionCommands(
     }),
   );
 
-  longOptions(
-    command
-      .command(`unprotect ${owner}`)
-      .summary('end the replication')
-      .option('--discard-copy', "delete the destination's copy, too")
-      .option('--force', 'although the other site does not answer'),
-  ).action(
-    onSite<[string], { discardCopy?: boolean; force?: boolean } & FollowOptions>(
-      terminal,
-      async (cli, [name], { discardCopy = false, force = false, ...options }) => {
-        const path = `${pathOf(name)}/session?discardCopy=${discardCopy}&force=${force}`;
-        const copy = discardCopy ? 'its copy is deleted' : 'its copy stays at the destination';
-        await request(cli, { method: 'DELETE', path }, options, () => {
-          return `${noun} ${name} is not replicated any more; ${copy}\n`;
-        });
-      },
-    ),
-  );
+  addUnprotectCommand(command, noun, terminal);
 
   longOptions(command.command(`sync ${owner}`).summary('bring the copy up to date now')).action(
     onSite<[string], FollowOptions>(terminal, async (cli, [name], options) => {

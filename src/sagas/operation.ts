@@ -25,17 +25,33 @@ export async function lockGroup(
   importId?: ImportId,
 ): Promise<Group> {
   const group = await tx.groups.need(groupId);
+  if (group.operation === sagaId) return group;
+  await requireFree(tx, group, importId);
+  return tx.groups.change(groupId, (g) => ({ ...g, operation: sagaId }));
+}
+
+/** @throws Refusal of `lockGroup`, which would refuse the group now */
+export async function requireFree(
+  tx: Transaction,
+  group: Group,
+  importId?: ImportId,
+): Promise<void> {
   if (group.importing !== undefined && group.importing !== importId) {
     const { name } = await tx.imports.need(group.importing);
     refuse({ code: 'in_use', what: 'group', id: group.name, by: `import ${name}` });
   }
-  if (group.operation === sagaId) return group;
-  if (group.operation !== undefined) {
-    const kind = (await tx.sagas.get(group.operation))?.kind ?? 'operation of the other site';
-    refuse({ code: 'operation_running', groupId, sagaId: group.operation, kind });
-  }
+  await refuseWhileOperated(tx, group);
   refuseWhileProvisional(group);
-  return tx.groups.change(groupId, (g) => ({ ...g, operation: sagaId }));
+}
+
+/** @throws Refusal `operation_running` naming the operation that has the group now */
+export async function refuseWhileOperated(
+  tx: Transaction,
+  { id: groupId, operation: sagaId }: Group,
+): Promise<void> {
+  if (sagaId === undefined) return;
+  const kind = (await tx.sagas.get(sagaId))?.kind ?? 'operation of the other site';
+  refuse({ code: 'operation_running', groupId, sagaId, kind });
 }
 
 /** Does nothing when another operation holds the group, or when it is gone. */

@@ -8,6 +8,7 @@ import type { Random } from './random.ts';
 import type { Story } from './story.ts';
 import { Violation } from './story.ts';
 import type { Truth } from './truth.ts';
+import { unprotect as endSession } from '../support/unprotect.ts';
 
 export interface OperatorWorld {
   readonly observed: readonly Observed[];
@@ -244,5 +245,5 @@ async function unprotect(
 ): Promise<unknown> {
   const discardCopy = random.chance(0.3);
   if (discardCopy) truth.discarded.add(group.id);
-  return app.unprotectGroup({ groupId: group.id, discardCopy, force: random.chance(0.2) });
+  return endSession(app, { groupId: group.id, discardCopy, force: random.chance(0.2) });
 }

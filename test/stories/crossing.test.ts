@@ -25,6 +25,7 @@ import { lockGroup } from '../../src/sagas/operation.ts';
 import { saga, startSaga } from '../../src/sagas/saga.ts';
 import { memoryPair } from '../support/memory-site.ts';
 import type { MemoryPair, MemorySite } from '../support/memory-site.ts';
+import { unprotect } from '../support/unprotect.ts';
 
 const MIB = 1024 * 1024;
 /** A failover that does not get on. */
@@ -42,7 +43,7 @@ test('a session whose end was never heard does not stand in the way of the next 
   const { paris, lyon, groupId } = await orders(t);
   paris.trouble.lostBefore.add('endSession');
   const force = true;
-  await done(paris, paris.app.unprotectGroup({ groupId, discardCopy: false, force }));
+  await done(paris, unprotect(paris.app, { groupId, discardCopy: false, force }));
 
   await done(paris, paris.app.protectGroup({ groupId, peerId: lyon.id, rpoSeconds: 60 }));
 
@@ -77,7 +78,7 @@ test('a holder hears of a higher epoch also where the session has ended', async 
   const { paris, lyon, groupId } = await orders(t);
   await failOver(lyon, groupId);
   paris.trouble.down = true;
-  await done(lyon, lyon.app.unprotectGroup({ groupId, discardCopy: false, force: true }));
+  await done(lyon, unprotect(lyon.app, { groupId, discardCopy: false, force: true }));
   paris.trouble.down = false;
   assert.deepEqual((await beatFor(lyon.ports, paris.id, noPlanes)).groups, []);
 

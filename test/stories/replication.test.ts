@@ -133,7 +133,10 @@ test('a copy that was kept makes a later session a delta; one that was discarded
 
   assert.deepEqual([again.lastCycle?.kind, again.lastCycle?.sentBytes], ['delta', BLOCK_BYTES]);
 
-  await paris.carryOut({ ...end, path: `${end.path}?discardCopy=true` });
+  const seen = { path: `${end.path}/preflight`, body: { discardCopy: true } };
+  const { confirmation } = await paris.ask<{ confirmation: string }>({ method: 'POST', ...seen });
+  const query = `discardCopy=true&confirmation=${confirmation}`;
+  await paris.carryOut({ ...end, path: `${end.path}?${query}` });
   await assert.rejects(lyon.group('parts'), ProblemAnswer);
   const anew = await paris.protect('parts', lyon, 3600);
 

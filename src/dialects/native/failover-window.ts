@@ -10,7 +10,18 @@ import { Job, answerJob } from './jobs.ts';
 import type { DialectOptions } from '../options.ts';
 import { Point, sayPoint } from './points.ts';
 import { groupIdOf, volumeIdOf } from './references.ts';
-import { Instant, Named, Reference, Uuid, Wait, iso, isoOr, known, object } from './schemas.ts';
+import {
+  Confirmation,
+  Instant,
+  Named,
+  Reference,
+  Uuid,
+  Wait,
+  iso,
+  isoOr,
+  known,
+  object,
+} from './schemas.ts';
 
 export const Window = Type.Object(
   { returnsTo: Named, openedAt: Instant, endsAt: Instant },
@@ -32,12 +43,7 @@ export function sayWindow(
 }
 
 const Request = object({
-  confirmation: Type.Optional(
-    Type.String({
-      maxLength: 64,
-      description: 'What the preflight answered, to show it was seen.',
-    }),
-  ),
+  confirmation: Confirmation,
 });
 
 const Preflight = Type.Object({

@@ -16,7 +16,7 @@ import { Job, answerJob } from './jobs.ts';
 import type { DialectOptions } from '../options.ts';
 import { Point, sayPoint } from './points.ts';
 import { groupIdOf, volumeIdOf } from './references.ts';
-import { Reference, Uuid, Wait, isoOr, known, object } from './schemas.ts';
+import { Confirmation, Reference, Uuid, Wait, isoOr, known, object } from './schemas.ts';
 
 const Request = object({
   point: Type.Optional(Uuid),
@@ -37,12 +37,7 @@ const Request = object({
         `${MAX_COMMIT_AFTER_SECONDS}. Absent: it stands at once.`,
     }),
   ),
-  confirmation: Type.Optional(
-    Type.String({
-      maxLength: 64,
-      description: 'What the preflight answered, to show it was seen.',
-    }),
-  ),
+  confirmation: Confirmation,
 });
 
 const Preflight = Type.Object({

@@ -6,7 +6,18 @@ import type { Fork as ForkRow } from '../../domain/fork.ts';
 import type { ForkId } from '../../domain/ids.ts';
 import type { DialectOptions } from '../options.ts';
 import { groupIdOf } from './references.ts';
-import { Instant, PageOf, Paging, Reference, Uuid, iso, object, page } from './schemas.ts';
+import {
+  Confirmation,
+  Instant,
+  PageOf,
+  Paging,
+  Reference,
+  Uuid,
+  iso,
+  known,
+  object,
+  page,
+} from './schemas.ts';
 
 const Fork = Type.Object({
   id: Uuid,
@@ -18,6 +29,12 @@ const Fork = Type.Object({
   allocatedBytes: Type.Integer(),
   setAsideAt: Instant,
   expiresAt: Instant,
+});
+
+const Preflight = Type.Object({
+  fork: Fork,
+  blockedBy: Type.Array(Type.String()),
+  confirmation: Type.Optional(Type.String()),
 });
 
 export const forks: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { app }) => {
@@ -47,13 +64,35 @@ export const forks: FastifyPluginAsyncTypebox<DialectOptions> = async (http, { a
       schema: {
         tags,
         summary: 'Discard a fork and its bytes',
+        description:
+          'Its bytes are nowhere else. Wants the confirmation that the preflight answers.',
         params: Type.Object({ fork: Uuid }),
+        querystring: object({ confirmation: Confirmation }),
         response: { 204: Type.Null() },
       },
     },
-    async ({ params }, reply) => {
-      await app.discardFork({ forkId: params.fork as ForkId });
+    async ({ params, query: { confirmation } }, reply) => {
+      await app.discardFork({ forkId: params.fork as ForkId, confirmation });
       return reply.code(204).send(null);
+    },
+  );
+
+  http.post(
+    '/forks/:fork/preflight',
+    {
+      config: { needs: 'recovery' },
+      schema: {
+        tags,
+        summary: 'What discarding a fork would delete; nothing happens',
+        params: Type.Object({ fork: Uuid }),
+        response: { 200: Preflight },
+      },
+    },
+    async ({ params }) => {
+      const { fork, blockedBy, confirmation } = await app.preflightDiscard({
+        forkId: params.fork as ForkId,
+      });
+      return known({ fork: sayFork(fork), blockedBy: [...blockedBy], confirmation });
     },
   );
 };

@@ -106,7 +106,19 @@ test('a session is paused and resumed, and ends with or without its copy', async
   assert.equal((again.body['reason'] as { code: string }).code, 'wrong_state');
   assert.equal((await done(here, 'POST', '/groups/orders/session/resume'))['state'], 'ok');
 
-  await done(here, 'DELETE', '/groups/orders/session?discardCopy=true&wait=5');
+  const unseen = await here.call('DELETE', '/groups/orders/session?discardCopy=true');
+  assert.equal((unseen.body['reason'] as { code: string }).code, 'confirmation_needed');
+  const path = '/groups/orders/session/preflight';
+  const seen = await done(here, 'POST', path, { discardCopy: true });
+  assert.match(seen['consequence'] as string, /copy is deleted with its 1 point/);
+  const plain = await done(here, 'POST', path, {});
+  assert.equal(plain['confirmation'], undefined);
+  const token = seen['confirmation'] as string;
+  await done(
+    here,
+    'DELETE',
+    `/groups/orders/session?discardCopy=true&confirmation=${token}&wait=5`,
+  );
   assert.equal((await here.call('GET', '/groups/orders/session')).status, 409);
   assert.equal((await there.call('GET', '/groups/orders')).status, 404);
 });

@@ -10,17 +10,12 @@ import type { DialectOptions } from '../options.ts';
 import { Job, answerJob } from './jobs.ts';
 import { Point, sayPoint } from './points.ts';
 import { groupIdOf, volumeIdOf } from './references.ts';
-import { Reference, Uuid, Wait, known, object } from './schemas.ts';
+import { Confirmation, Reference, Uuid, Wait, known, object } from './schemas.ts';
 
 const Request = object({
   point: Type.Optional(Uuid),
   fork: Type.Optional(Uuid),
-  confirmation: Type.Optional(
-    Type.String({
-      maxLength: 64,
-      description: 'What the preflight answered, to show it was seen.',
-    }),
-  ),
+  confirmation: Confirmation,
 });
 
 const Preflight = Type.Object({

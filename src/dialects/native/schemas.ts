@@ -57,6 +57,14 @@ export const Wait = {
   ),
 };
 
+/** Of a request that takes something away for good, or by force. */
+export const Confirmation = Type.Optional(
+  Type.String({
+    maxLength: 64,
+    description: 'What the preflight answered, to show it was seen.',
+  }),
+);
+
 export const Paging = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
   offset: Type.Optional(Type.Integer({ minimum: 0, default: 0 })),

@@ -5,6 +5,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
 import type { App } from '../../app/app.ts';
+import type { UnprotectGroup } from '../../app/unprotect-group.ts';
 import type { SessionView } from '../../app/views.ts';
 import { isId } from '../../domain/ids.ts';
 import type { GroupId, SessionId } from '../../domain/ids.ts';
@@ -14,7 +15,7 @@ import { LongAnswer, answerJob } from './jobs.ts';
 import { callerName } from '../callers.ts';
 import type { DialectOptions } from '../options.ts';
 import { groupIdOf, peerIdOf, volumeIdOf } from './references.ts';
-import { PageOf, Paging, Reference, Wait, object, page } from './schemas.ts';
+import { Confirmation, PageOf, Paging, Reference, Wait, known, object, page } from './schemas.ts';
 import { Session, saySession } from './session-view.ts';
 
 const settings = {
@@ -49,8 +50,7 @@ const settings = {
 
 const Protect = object({ peer: Reference, rpoSeconds: Type.Integer(), ...settings });
 const Change = object({ rpoSeconds: Type.Optional(Type.Integer()), ...settings });
-const End = object({
-  ...Wait,
+const ending = {
   discardCopy: Type.Optional(
     Type.Boolean({
       default: false,
@@ -64,6 +64,13 @@ const End = object({
       description: 'Although the other site does not answer; also at a destination without source.',
     }),
   ),
+};
+const End = object({ ...Wait, ...ending, confirmation: Confirmation });
+const EndPreflight = Type.Object({
+  points: Type.Integer({ description: 'Complete at the destination.' }),
+  consequence: Type.String(),
+  blockedBy: Type.Array(Type.String()),
+  confirmation: Type.Optional(Type.String({ description: 'Absent: none is needed.' })),
 });
 const ById = Type.Object({ session: Type.String() });
 
@@ -128,6 +135,19 @@ function sessionsOf({ noun, groupId }: Owner): FastifyPluginAsyncTypebox<Dialect
   return async (http, { app }) => {
     const sessionIdOf = async (owner: string): Promise<SessionId> =>
       (await needSession(app, await groupId(app, owner))).id;
+    const endOf = async (
+      owner: string,
+      {
+        discardCopy = false,
+        ...asked
+      }: Omit<UnprotectGroup, 'groupId' | 'discardCopy'> & {
+        readonly discardCopy?: boolean;
+      },
+    ): Promise<UnprotectGroup> => ({
+      groupId: await groupId(app, owner),
+      discardCopy,
+      ...asked,
+    });
 
     http.get(
       path,
@@ -195,18 +215,34 @@ function sessionsOf({ noun, groupId }: Owner): FastifyPluginAsyncTypebox<Dialect
         schema: {
           tags,
           summary: `End a ${noun}'s replication`,
+          description: 'With `discardCopy` or `force` it wants the confirmation of its preflight.',
           params,
           querystring: End,
           response: LongAnswer,
         },
       },
-      async ({ params: { owner }, query: { wait, discardCopy = false, force = false } }, reply) => {
-        const { jobId } = await app.unprotectGroup({
-          groupId: await groupId(app, owner),
-          discardCopy,
-          force,
-        });
+      async ({ params: { owner }, query: { wait, ...asked } }, reply) => {
+        const { jobId } = await app.unprotectGroup(await endOf(owner, asked));
         return answerJob(reply, app, jobId, wait);
+      },
+    );
+
+    http.post(
+      `${path}/preflight`,
+      {
+        config: { needs: 'recovery' },
+        schema: {
+          tags,
+          summary: `What ending a ${noun}'s replication would do; nothing happens`,
+          params,
+          body: object(ending),
+          response: { 200: EndPreflight },
+        },
+      },
+      async ({ params: { owner }, body }) => {
+        const seen = await app.preflightUnprotect(await endOf(owner, body));
+        const { points, consequence, blockedBy, confirmation } = seen;
+        return known({ points, consequence, blockedBy: [...blockedBy], confirmation });
       },
     );
 

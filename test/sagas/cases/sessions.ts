@@ -14,6 +14,7 @@ import {
   withSession,
 } from '../preparations.ts';
 import type { SagaCase } from '../saga-case.ts';
+import { unprotect } from '../../support/unprotect.ts';
 
 export const sessions: readonly SagaCase[] = [
   {
@@ -74,7 +75,7 @@ export const sessions: readonly SagaCase[] = [
     prepare: copiedOrders,
     start: async ({ paris }) => {
       const groupId = await groupNamed(paris, 'orders');
-      return jobOf(paris.app.unprotectGroup({ groupId, discardCopy }));
+      return jobOf(unprotect(paris.app, { groupId, discardCopy }));
     },
   })),
   {
@@ -84,7 +85,7 @@ export const sessions: readonly SagaCase[] = [
     prepare: copiedOrders,
     start: async ({ lyon }) => {
       const groupId = await groupNamed(lyon, 'orders');
-      return jobOf(lyon.app.unprotectGroup({ groupId, discardCopy: false, force: true }));
+      return jobOf(unprotect(lyon.app, { groupId, discardCopy: false, force: true }));
     },
   },
   {
