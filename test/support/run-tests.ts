@@ -13,6 +13,7 @@ const FILES_AT_ONCE = 2;
 const TEST_LIMIT_MS = 120_000;
 const FILE_LIMIT_MS = 300_000;
 const LONG_LIMIT_MS = 3_600_000;
+const SLOWEST_SHOWN = 10;
 
 const { values: flags, positionals: asked } = parseArgs({
   allowPositionals: true,
@@ -49,6 +50,7 @@ const isLong = files.some((file) => file.endsWith('.long.test.ts'));
 process.env['BATON_TEST_FILE_LIMIT_MS'] ??= String(isLong ? LONG_LIMIT_MS : FILE_LIMIT_MS);
 
 const count = new LeafCount();
+const durations = new Map<string, number>();
 if (files.length > 0) {
   const events = run({
     files,
@@ -60,6 +62,7 @@ if (files.length > 0) {
   });
   events.on('test:pass', (event) => count.passed(event));
   events.on('test:fail', (event) => count.failed(event));
+  events.on('test:summary', ({ file, duration_ms }) => file && durations.set(file, duration_ms));
   for await (const text of events.compose(spec)) process.stdout.write(text as string);
 }
 
@@ -69,6 +72,10 @@ if (namePatterns.length === 0) {
     process.stdout.write(`no test in ${relative(ROOT, file)}\n`);
     count.add('failed');
   }
+}
+const slowest = [...durations].toSorted(([, a], [, b]) => b - a).slice(0, SLOWEST_SHOWN);
+for (const [file, ms] of slowest) {
+  process.stdout.write(`${(ms / 1000).toFixed(1).padStart(7)} s  ${relative(ROOT, file)}\n`);
 }
 if (count.isEmpty) process.stdout.write('no tests found\n');
 process.stdout.write(`\n${closingLine(count)}\n`);
