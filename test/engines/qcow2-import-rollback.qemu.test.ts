@@ -9,7 +9,7 @@ import type { NumberedWriter } from '../../src/main/numbered-writer.ts';
 import { waitUntil } from '../../src/main/wait-until.ts';
 import type { KeptSource } from '../../src/ports/importer.ts';
 import { readingFile } from '../support/story-import.ts';
-import { singleSource } from '../support/story-source.ts';
+import { daemonSource, singleSource } from '../support/story-source.ts';
 import type { StorySource } from '../support/story-source.ts';
 import { HOST } from './contract-group.ts';
 import { CrashPoints } from './crash-points.ts';
@@ -54,6 +54,11 @@ async function cutOver(name: string, from?: StorySource): Promise<Imported> {
   assert.deepEqual((await importer.cutOver(groupId, PAUSE_LIMIT_MS)).isCutOver, true);
   await moreWrites(writer, 500);
   return imported;
+}
+
+/** One that is stopped, cut off and let go on. */
+function sturdySource(): Promise<StorySource> {
+  return daemonSource(join(site().directory, 'sources'), SIZE_BYTES);
 }
 
 /** As whoever keeps it does, until it is in step. */
@@ -166,7 +171,7 @@ test('a source that takes one connection at a time stays in step as long as it i
 
 test('a source that falls silent holds its host for seconds, not for ever', async () => {
   const { importer } = site().engine;
-  const { groupId, source, writer } = await cutOver('silent');
+  const { groupId, source, writer } = await cutOver('silent', await sturdySource());
   await keptInStep(groupId);
 
   process.kill(source.server.pid, 'SIGSTOP');
@@ -191,7 +196,7 @@ test(
   { todo },
   async () => {
     const { importer } = site().engine;
-    const { groupId, source, writer } = await cutOver('stuck');
+    const { groupId, source, writer } = await cutOver('stuck', await sturdySource());
     await keptInStep(groupId);
     await moreWrites(writer, 100);
     process.kill(source.server.pid, 'SIGSTOP');
@@ -214,7 +219,10 @@ test(
 
 test('what hosts wrote here after a way back got stuck is not lost when their data plane dies then', async () => {
   const { importer } = site().engine;
-  const { groupId, source, writer, connect } = await cutOver('stuck-and-killed');
+  const { groupId, source, writer, connect } = await cutOver(
+    'stuck-and-killed',
+    await sturdySource(),
+  );
   await keptInStep(groupId);
   process.kill(source.server.pid, 'SIGSTOP');
   await assert.rejects(importer.rollBack(groupId, PAUSE_LIMIT_MS), Failure);

@@ -16,13 +16,27 @@ export interface StorySource {
 }
 
 /** A server that takes one client at a time, as `qemu-nbd` does; others wait for its greeting. */
-export async function singleSource(directory: string, sizeBytes: number): Promise<StorySource> {
+export function singleSource(directory: string, sizeBytes: number): Promise<StorySource> {
+  return daemonSource(directory, sizeBytes, 1);
+}
+
+/**
+ * A server that outlives whatever becomes of its connections. An nbdkit does not: one that is closed
+ * while several of its threads answer ends it with a failed assertion (1.32.5).
+ *
+ * @param clients how many it takes at a time; 0: as many as come
+ */
+export async function daemonSource(
+  directory: string,
+  sizeBytes: number,
+  clients = 0,
+): Promise<StorySource> {
   await mkdir(directory, { recursive: true });
   const file = await sparseFile(join(directory, `disk-${crypto.randomUUID()}.img`), sizeBytes);
   const port = await freePort(HOST);
   const node = { driver: 'file', 'node-name': 'n0', filename: file, discard: 'unmap' };
   const served = { type: 'nbd', id: 'e0', 'node-name': 'n0', name: '', writable: true };
-  const server = `addr.type=inet,addr.host=${HOST},addr.port=${port},max-connections=1`;
+  const server = `addr.type=inet,addr.host=${HOST},addr.port=${port},max-connections=${clients}`;
   const args: Argument[] = [
     ['--blockdev', JSON.stringify(node)],
     ['--nbd-server', server],
