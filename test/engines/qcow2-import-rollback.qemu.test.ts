@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { GroupId } from '../../src/domain/ids.ts';
 import { Failure, Refusal } from '../../src/domain/refusal.ts';
+import { linkCut } from '../../src/engines/link-cut.ts';
 import type { NumberedWriter } from '../../src/main/numbered-writer.ts';
 import { waitUntil } from '../../src/main/wait-until.ts';
 import type { KeptSource } from '../../src/ports/importer.ts';
@@ -216,6 +217,27 @@ test(
     await assertSourceHasAll(source, writer);
   },
 );
+
+test('where a silent source cannot be cut off, a way back that gets stuck ends with the data plane; hosts stay here', async (t) => {
+  t.mock.method(linkCut, 'cutConnections', () => Promise.resolve(0));
+  const { importer } = site().engine;
+  const { groupId, source, writer, connect } = await cutOver('uncut', await sturdySource());
+  await keptInStep(groupId);
+  await moreWrites(writer, 100);
+  process.kill(source.server.pid, 'SIGSTOP');
+
+  const result = await waitUntil('it is settled', LIMIT_MS, async () =>
+    importer.rollBack(groupId, PAUSE_LIMIT_MS).catch(failedOnly),
+  );
+
+  assert.equal(result.isRolledBack, false);
+  process.kill(source.server.pid, 'SIGCONT');
+  await site().engine.serve(groupId, { hosts: [HOST] });
+  await moreWrites(writer, 300);
+  await writer.stop();
+  const found = await writer.verify(connect, 'flushed');
+  assert.ok(found.ok, JSON.stringify(found));
+});
 
 test('what hosts wrote here after a way back got stuck is not lost when their data plane dies then', async () => {
   const { importer } = site().engine;

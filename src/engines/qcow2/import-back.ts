@@ -16,6 +16,7 @@ import { cutSource } from './import-jobs.ts';
 import { inspectSource, keptJob } from './import-keep.ts';
 import { openedOf, originNode } from './import-nodes.ts';
 import type { Kept, KeptVolume } from './import-record.ts';
+import { endHolding } from './mirror-hold.ts';
 import { headNode, layerNode } from './nodes.ts';
 import { layerFile } from './record.ts';
 import type { GroupRecord } from './record.ts';
@@ -31,14 +32,17 @@ export function rollBackImport(group: Group, pauseLimitMs: number): Promise<Roll
   });
 }
 
-/** The daemon may wait for the source, and hosts with it; they go on here then, which is written before. */
+/**
+ * The daemon may wait for the source, and hosts with it; they go on here then, which is written before.
+ * One that waits still, after it was cut off, is ended: hosts come back to the next one, on our copy.
+ */
 async function part(group: Group): Promise<void> {
   const record = await group.record();
   const { kept } = record;
   if (!kept) return;
-  if (kept.rolledBackBy !== undefined && kept.isParted !== true) {
-    await group.save({ ...record, kept: { ...kept, isParted: true } });
-  }
+  const isBegun = kept.rolledBackBy !== undefined;
+  if (isBegun && kept.isParted === true) return endHolding(group, record);
+  if (isBegun) await group.save({ ...record, kept: { ...kept, isParted: true } });
   await cutSource(group, kept);
 }
 
