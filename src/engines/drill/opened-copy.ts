@@ -162,19 +162,35 @@ async function withDaemon<T>(
     return await work();
   } finally {
     child.kill('SIGTERM');
-    await Promise.race([ended, passes(START_LIMIT_MS)]);
+    await Promise.race([ended, passes(START_LIMIT_MS, undefined, { ref: false })]);
     child.kill('SIGKILL');
     await ended;
   }
 }
 
 async function clean(directory: string): Promise<void> {
+  await endLeftovers(directory);
   const mounts = await readFile('/proc/self/mounts', 'utf8').catch(() => '');
   for (const name of await readdir(directory).catch(() => [])) {
     const file = join(directory, name);
     if (mounts.includes(` ${file} `)) await unmount(file);
   }
   await rm(directory, { recursive: true, force: true });
+}
+
+/**
+ * A daemon whose parent was killed before it had asked to die with it. One that has not written its
+ * pid yet cannot do so once its directory is gone, and ends.
+ */
+async function endLeftovers(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names.filter((one) => one.endsWith('.pid'))) {
+    const pid = Number(await readFile(join(directory, name), 'utf8').catch(() => ''));
+    if (!(pid > 1)) continue;
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    // Another process may have its number by now.
+    if (command.includes(join(directory, name))) process.kill(pid, 'SIGKILL');
+  }
 }
 
 /** Does nothing where nothing is mounted, as after a daemon that ended as it should. */
