@@ -20,10 +20,10 @@ export function becomes(site: StorySite, condition: Condition): Promise<SessionA
   return site.sessionOnce('orders', condition, isSo, CONDITION_LIMIT_MS);
 }
 
-/** In sync, and with no cycle that is held up: an operator may move it. */
+/** In sync, the other site heard of, and with no cycle that is held up: an operator may move it. */
 export function isWell(site: StorySite): Promise<SessionAnswer> {
-  const isSo = ({ state, sync }: SessionAnswer): boolean =>
-    state === 'ok' && sync?.condition === 'in_sync';
+  const isSo = ({ state, sync, link }: SessionAnswer): boolean =>
+    state === 'ok' && sync?.condition === 'in_sync' && link?.state === 'up';
   return site.sessionOnce('orders', 'ok and in sync', isSo, CONDITION_LIMIT_MS);
 }
 
