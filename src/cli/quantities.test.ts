@@ -58,7 +58,8 @@ test('a size that was said is read as about the same', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 2 ** 46 }), (bytes) => {
       const said = parseSize(sayBytes(Math.round(bytes)).replace(/\.\d+/, ''));
-      assert.ok(said <= bytes * 1.01 && said >= bytes / 2, `${bytes} ${said}`);
+      // One digit: 1.95 TiB is said as 2.0 TiB, which is 2.6 % more.
+      assert.ok(said <= bytes * 1.03 && said >= bytes / 2, `${bytes} ${said}`);
     }),
   );
 });
