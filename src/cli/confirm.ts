@@ -1,7 +1,8 @@
 /** Requests that take something away go ahead only after their caller has seen what. */
 import type { Command } from 'commander';
+import { print } from './cli.ts';
 import type { Cli } from './cli.ts';
-import { Interrupted } from './exit-codes.ts';
+import { Interrupted, JobFailed } from './exit-codes.ts';
 
 export interface ConfirmOptions {
   /** What the preflight printed. */
@@ -14,6 +15,25 @@ export function confirmOptions(command: Command): Command {
   return command
     .option('--confirm <token>', 'what --dry-run printed: you have seen what it does')
     .option('--yes', 'for scripts: go ahead with whatever --dry-run would print');
+}
+
+interface Asked {
+  readonly path: string;
+  readonly body?: object;
+}
+
+/** Shows the preflight of a request. @throws JobFailed where something is in the way */
+export async function dryRun<Preflight extends { readonly blockedBy: readonly string[] }>(
+  cli: Cli,
+  { path, body }: Asked,
+  show: (preflight: Preflight) => Promise<string>,
+  otherwise: string,
+): Promise<void> {
+  const asked = { method: 'POST', path: `${path}/preflight`, ...(body && { body }) } as const;
+  const preflight = await cli.api.ask<Preflight>(asked);
+  const said = await show(preflight);
+  print(cli, preflight, () => said);
+  if (preflight.blockedBy.length > 0) throw new JobFailed(otherwise);
 }
 
 /**

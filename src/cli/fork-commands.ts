@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
 import type { DiscardPreflight, Fork, Named } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
-import type { Cli } from './cli.ts';
-import { confirmOptions, confirmation } from './confirm.ts';
+import { confirmOptions, confirmation, dryRun as showDry } from './confirm.ts';
 import type { ConfirmOptions } from './confirm.ts';
-import { JobFailed } from './exit-codes.ts';
 import { sayBytes, sayInstant } from './quantities.ts';
 import { facts, table } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -33,7 +31,7 @@ export function addForkCommands(fork: Command, terminal: Terminal): void {
   ).action(
     onSite<[string], DiscardOptions>(terminal, async (cli, [id], { dryRun = false, ...given }) => {
       const path = `/forks/${segment(id)}`;
-      if (dryRun) return dryDiscard(cli, path);
+      if (dryRun) return showDry(cli, { path, body: {} }, sayDiscard, 'it cannot be discarded now');
       const token = await confirmation(cli, given, { path, body: {} }, sayDiscard);
       const query = token === undefined ? '' : `?confirmation=${encodeURIComponent(token)}`;
       await cli.api.ask({ method: 'DELETE', path: `${path}${query}` });
@@ -44,14 +42,6 @@ export function addForkCommands(fork: Command, terminal: Terminal): void {
 
 interface DiscardOptions extends ConfirmOptions {
   readonly dryRun?: boolean;
-}
-
-async function dryDiscard(cli: Cli, path: string): Promise<void> {
-  const asked = { method: 'POST', path: `${path}/preflight`, body: {} } as const;
-  const preflight = await cli.api.ask<DiscardPreflight>(asked);
-  const said = await sayDiscard(preflight);
-  print(cli, preflight, () => said);
-  if (preflight.blockedBy.length > 0) throw new JobFailed('it cannot be discarded now');
 }
 
 function sayDiscard({ fork, blockedBy, confirmation: token }: DiscardPreflight): Promise<string> {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { FailoverLoss, FailoverPreflight, Job, Point, Preflight } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
 import type { Cli } from './cli.ts';
-import { confirmOptions, confirmation } from './confirm.ts';
+import { confirmOptions, confirmation, dryRun as showDry } from './confirm.ts';
 import type { ConfirmOptions } from './confirm.ts';
 import { JobFailed } from './exit-codes.ts';
 import { request } from './follow-job.ts';
@@ -82,10 +82,11 @@ export function addMoveCommands(
         ...(fork !== undefined && { fork }),
         ...(commitAfter !== undefined && { commitAfterSeconds: parseSeconds(commitAfter) }),
       };
-      if (dryRun === true) await dryFailover(cli, path, body);
-      else {
+      const show = (preflight: FailoverPreflight) => sayFailover(cli, preflight);
+      if (dryRun === true) {
+        await showDry(cli, { path, body }, show, 'a failover is not possible now');
+      } else {
         const given = { ...(confirm !== undefined && { confirm }), ...(yes && { yes }) };
-        const show = (preflight: FailoverPreflight) => sayFailover(cli, preflight);
         const token = await confirmation(cli, given, { path, body }, show);
         const confirmed = { ...body, ...(token !== undefined && { confirmation: token }) };
         const asked = { method: 'POST', path, body: confirmed } as const;
@@ -152,13 +153,6 @@ async function dryHandover(cli: Cli, path: string, body: object): Promise<void> 
     ]),
   );
   if (blockedBy.length > 0) throw new JobFailed('a handover is not possible now');
-}
-
-async function dryFailover(cli: Cli, path: string, body: object): Promise<void> {
-  const preflight = await preflightOf<FailoverPreflight>(cli, path, body);
-  const said = await sayFailover(cli, preflight);
-  print(cli, preflight, () => said);
-  if (preflight.blockedBy.length > 0) throw new JobFailed('a failover is not possible now');
 }
 
 async function sayFailover({ api }: Cli, preflight: FailoverPreflight): Promise<string> {

@@ -1,11 +1,9 @@
 /** A group, or a volume that stands alone, goes back to what it was. */
 import type { Command } from 'commander';
 import type { RestorePreflight } from './answers.ts';
-import { onSite, print, segment } from './cli.ts';
-import { confirmOptions, confirmation } from './confirm.ts';
+import { onSite, segment } from './cli.ts';
+import { confirmOptions, confirmation, dryRun as showDry } from './confirm.ts';
 import type { ConfirmOptions } from './confirm.ts';
-import type { Cli } from './cli.ts';
-import { JobFailed } from './exit-codes.ts';
 import { request } from './follow-job.ts';
 import type { FollowOptions } from './follow-job.ts';
 import { longOptions } from './options.ts';
@@ -41,7 +39,7 @@ export function addRestoreCommand(
         ...(point !== undefined && { point }),
         ...(fork !== undefined && { fork }),
       };
-      if (dryRun) await dryRestore(cli, path, body);
+      if (dryRun) await showDry(cli, { path, body }, sayRestore, 'going back is not possible now');
       else {
         const given = { ...(confirm !== undefined && { confirm }), ...(yes && { yes }) };
         const token = await confirmation(cli, given, { path, body }, sayRestore);
@@ -55,14 +53,6 @@ export function addRestoreCommand(
       }
     }),
   );
-}
-
-async function dryRestore(cli: Cli, path: string, body: object): Promise<void> {
-  const asked = { method: 'POST', path: `${path}/preflight`, body } as const;
-  const preflight = await cli.api.ask<RestorePreflight>(asked);
-  const said = await sayRestore(preflight);
-  print(cli, preflight, () => said);
-  if (preflight.blockedBy.length > 0) throw new JobFailed('going back is not possible now');
 }
 
 function sayRestore(preflight: RestorePreflight): Promise<string> {

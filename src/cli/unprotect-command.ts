@@ -1,11 +1,9 @@
 /** The end of a replication; what takes the copy away, or is forced, is shown and asked for. */
 import type { Command } from 'commander';
 import type { UnprotectPreflight } from './answers.ts';
-import { onSite, print, segment } from './cli.ts';
-import type { Cli } from './cli.ts';
-import { confirmOptions, confirmation } from './confirm.ts';
+import { onSite, segment } from './cli.ts';
+import { confirmOptions, confirmation, dryRun as showDry } from './confirm.ts';
 import type { ConfirmOptions } from './confirm.ts';
-import { JobFailed } from './exit-codes.ts';
 import { request } from './follow-job.ts';
 import type { FollowOptions } from './follow-job.ts';
 import { longOptions } from './options.ts';
@@ -37,7 +35,7 @@ export function addUnprotectCommand(
       const { discardCopy = false, force = false, confirm, yes, dryRun, ...following } = options;
       const path = `/${noun}s/${segment(name)}/session`;
       const body = { discardCopy, force };
-      if (dryRun === true) return dryUnprotect(cli, path, body);
+      if (dryRun) return showDry(cli, { path, body }, sayUnprotect, 'it cannot be ended now');
       const given = { ...(confirm !== undefined && { confirm }), ...(yes && { yes }) };
       const token = await confirmation(cli, given, { path, body }, sayUnprotect);
       const query = new URLSearchParams({
@@ -56,14 +54,6 @@ export function addUnprotectCommand(
       );
     }),
   );
-}
-
-async function dryUnprotect(cli: Cli, path: string, body: object): Promise<void> {
-  const asked = { method: 'POST', path: `${path}/preflight`, body } as const;
-  const preflight = await cli.api.ask<UnprotectPreflight>(asked);
-  const said = await sayUnprotect(preflight);
-  print(cli, preflight, () => said);
-  if (preflight.blockedBy.length > 0) throw new JobFailed('it cannot be ended now');
 }
 
 function sayUnprotect(preflight: UnprotectPreflight): Promise<string> {

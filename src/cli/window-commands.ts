@@ -2,10 +2,9 @@
 import type { Command } from 'commander';
 import type { RollbackPreflight } from './answers.ts';
 import { onSite, print, segment } from './cli.ts';
-import { confirmOptions, confirmation } from './confirm.ts';
+import { confirmOptions, confirmation, dryRun as showDry } from './confirm.ts';
 import type { ConfirmOptions } from './confirm.ts';
 import type { Cli } from './cli.ts';
-import { JobFailed } from './exit-codes.ts';
 import { request } from './follow-job.ts';
 import type { FollowOptions } from './follow-job.ts';
 import { longOptions } from './options.ts';
@@ -51,10 +50,10 @@ export function addWindowCommands(
     onSite<[string], RollbackOptions & FollowOptions>(terminal, async (cli, [name], options) => {
       const { confirm, yes, dryRun = false, ...following } = options;
       const path = `${pathOf(name)}/rollback`;
-      if (dryRun) await dryRollback(cli, path);
+      const show = (preflight: RollbackPreflight) => sayRollback(cli, preflight);
+      if (dryRun) await showDry(cli, { path }, show, 'a rollback is not possible now');
       else {
         const given = { ...(confirm !== undefined && { confirm }), ...(yes && { yes }) };
-        const show = (preflight: RollbackPreflight) => sayRollback(cli, preflight);
         const token = await confirmation(cli, given, { path, body: {} }, show);
         const body = token === undefined ? {} : { confirmation: token };
         await request(cli, { method: 'POST', path, body }, following, () =>
@@ -66,14 +65,6 @@ export function addWindowCommands(
       }
     }),
   );
-}
-
-async function dryRollback(cli: Cli, path: string): Promise<void> {
-  const asked = { method: 'POST', path: `${path}/preflight` } as const;
-  const preflight = await cli.api.ask<RollbackPreflight>(asked);
-  const said = await sayRollback(cli, preflight);
-  print(cli, preflight, () => said);
-  if (preflight.blockedBy.length > 0) throw new JobFailed('a rollback is not possible now');
 }
 
 async function sayRollback({ api }: Cli, preflight: RollbackPreflight): Promise<string> {
