@@ -18,7 +18,7 @@ import {
 } from '../support/story-import.ts';
 import { signalProcess } from '../support/site-processes.ts';
 import { refusal } from '../support/story-site.ts';
-import { nbdkitSource } from '../support/story-source.ts';
+import { daemonSource, nbdkitSource } from '../support/story-source.ts';
 import type { StorySource } from '../support/story-source.ts';
 import { assertNothingLost, moreWrites, twoSites } from '../support/two-sites.ts';
 
@@ -35,8 +35,9 @@ const directory = join(sites.dir, 'sources');
 async function cutOver(
   name: string,
   settings: object = {},
+  make: (directory: string, sizeBytes: number) => Promise<StorySource> = nbdkitSource,
 ): Promise<{ readonly source: StorySource; readonly writer: NumberedWriter }> {
-  const source = await nbdkitSource(directory, SIZE_BYTES);
+  const source = await make(directory, SIZE_BYTES);
   await writeFile(source.file, randomBytes(SIZE_BYTES));
   await addSource(paris, `old-${name}`, source.endpoint);
   await createImport(paris, {
@@ -143,7 +144,7 @@ test('a way back whose control process is killed is carried out or undone, and t
 });
 
 test('a source that falls silent holds its host for seconds; it is behind, and gets all that it missed', async () => {
-  const { source, writer } = await cutOver('mail');
+  const { source, writer } = await cutOver('mail', {}, daemonSource);
   await sourceOnce(paris, 'mail', 'in_step');
 
   await signalProcess(source.server.pid, 'SIGSTOP');
