@@ -13,6 +13,7 @@ import { dirname, join } from 'node:path';
 import type { CopyId, GroupId } from '../../domain/ids.ts';
 import { Failure } from '../../domain/refusal.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { escaped, monitorOptions } from '../qmp/monitor-options.ts';
 
 const LOCKED_EXIT_CODE = 75;
 /** What `ended` says of a process that found the lock taken. */
@@ -52,22 +53,20 @@ export async function removeRunFiles(paths: DaemonPaths): Promise<void> {
   await Promise.all(files.map((file) => rm(file, { force: true })));
 }
 
-/** @returns tells why the process ended, once it has */
+/**
+ * Starts a daemon, which waits for somebody to connect to its control monitor.
+ *
+ * @returns tells why the process ended, once it has
+ */
 export function launchDaemon(paths: DaemonPaths): { readonly ended: () => string | undefined } {
   mkdirSync(dirname(paths.log), { recursive: true, mode: 0o700 });
   const log = openLog(paths.log);
-  const monitor = (id: string, path: string): readonly string[] => [
-    '--chardev',
-    `socket,id=${id},path=${escaped(path)},server=on,wait=off`,
-    '--monitor',
-    `chardev=${id}`,
-  ];
   const daemon = [
     'qemu-storage-daemon',
     // Says nothing but its own name: who adopts the daemon reads its instance from it.
     ...['--object', `authz-list,id=${INSTANCE_PREFIX}${crypto.randomUUID()},policy=deny`],
-    ...monitor('control', paths.control),
-    ...monitor('rescue', paths.rescue),
+    ...monitorOptions('control', paths.control, { isAwaited: true }),
+    ...monitorOptions('rescue', paths.rescue, { isAwaited: false }),
     ...['--pidfile', paths.pid],
   ];
   let ended: string | undefined;
@@ -137,9 +136,4 @@ export function boundLog(path: string): void {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) <= LOG_LIMIT_BYTES) return;
   copyFileSync(path, `${path}.old`);
   truncateSync(path);
-}
-
-/** Option strings of QEMU write a comma twice. */
-function escaped(path: string): string {
-  return path.replaceAll(',', ',,');
 }

@@ -11,6 +11,7 @@ import { connectNbd } from '../nbd/connection.ts';
 import type { NbdConnection } from '../nbd/connection.ts';
 import type { StatusKind } from '../nbd/target.ts';
 import { QmpClient } from '../qmp/client.ts';
+import { monitorOptions } from '../qmp/monitor-options.ts';
 import type { Site } from './group.ts';
 
 const START_LIMIT_MS = 10_000;
@@ -86,34 +87,33 @@ async function removeLeftovers(runDirectory: string): Promise<void> {
 
 interface LookDaemon {
   readonly child: ChildProcess;
-  readonly said: () => string;
   readonly ended: Promise<void>;
-  readonly hasEnded: () => boolean;
+  /** Why the process ended, and what it said, once it has. */
+  readonly end: () => string | undefined;
 }
 
 function startDaemon(control: string): LookDaemon {
-  const monitor = [
-    '--chardev',
-    `socket,id=c,path=${control.replaceAll(',', ',,')},server=on,wait=off`,
-  ];
-  const daemon = ['qemu-storage-daemon', ...monitor, '--monitor', 'chardev=c'];
+  const daemon = ['qemu-storage-daemon', ...monitorOptions('c', control, { isAwaited: true })];
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...daemon], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';
-  let isOver = false;
+  let end: string | undefined;
   child.stderr
     .setEncoding('utf8')
     .on('data', (text: string) => (said = (said + text).slice(-2000)));
   const ended = new Promise<void>((resolve) => {
-    const end = (): void => {
-      isOver = true;
+    child.once('error', (cause) => {
+      end = cause.message;
       resolve();
-    };
-    child.once('exit', end);
-    child.once('error', end);
+    });
+    // After what it said was read.
+    child.once('close', (code, signal) => {
+      end ??= `${signal ?? `exit code ${code}`}: ${said}`;
+      resolve();
+    });
   });
-  return { child, said: () => said, ended, hasEnded: () => isOver };
+  return { child, ended, end: () => end };
 }
 
 async function connectMonitor(control: string, daemon: LookDaemon): Promise<QmpClient> {
@@ -122,9 +122,9 @@ async function connectMonitor(control: string, daemon: LookDaemon): Promise<QmpC
     try {
       return await QmpClient.connect(control);
     } catch (cause) {
-      if (daemon.hasEnded() || performance.now() > giveUpAt) {
-        const why = `the daemon that looks at a source did not start: ${daemon.said()}`;
-        throw new Failure(why, { cause });
+      const end = daemon.end() ?? (performance.now() > giveUpAt ? 'it does not answer' : undefined);
+      if (end !== undefined) {
+        throw new Failure(`the daemon that looks at a source did not start: ${end}`, { cause });
       }
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
