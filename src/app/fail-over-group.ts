@@ -9,6 +9,7 @@ import { newest } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
+import type { SagaRecord } from '../domain/saga-record.ts';
 import type { Fork as EngineFork } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
 import type { Adoption } from '../sagas/adopt.ts';
@@ -75,7 +76,8 @@ export type FailoverLoss = Pick<
  * not here; should that site return, it keeps it as a fork.
  *
  * @throws Refusal `not_protected`, `wrong_state`, `point_missing`, `operation_running`, `in_use`
- *   (already held here), `invalid` (the term), `confirmation_needed`
+ *   (already held here), `invalid` (the term; or there is one, and this site has given the group away
+ *   and waits for the answer), `confirmation_needed`
  */
 export async function failOverGroup(
   ports: Deps,
@@ -215,6 +217,7 @@ async function checkFailover(
   if (running !== undefined && !givesAway.has(running.kind)) {
     refuse({ code: 'operation_running', groupId, sagaId: running.id, kind: running.kind });
   }
+  if (running !== undefined) checkNotProvisional(running, request.commitAfterSeconds);
   advance(session, commandFor(session, force), session.stateSince);
   if (!useTestCopy) await refuseWhileTested(tx, groupId);
   const adopts = await adoptionFor(tx, group, request, forks);
@@ -237,6 +240,13 @@ function checkCommitAfter(seconds: number | undefined): void {
   const [least, most] = [MIN_COMMIT_AFTER_SECONDS, MAX_COMMIT_AFTER_SECONDS];
   if (Number.isSafeInteger(seconds) && seconds >= least && seconds <= most) return;
   const wanted = `a whole number from ${least} to ${most}`;
+  refuse({ code: 'invalid', field: 'commitAfterSeconds', wanted, seen: String(seconds) });
+}
+
+/** A rollback would return the group to a site that may never have taken it. */
+function checkNotProvisional({ kind }: SagaRecord, seconds: number | undefined): void {
+  if (seconds === undefined) return;
+  const wanted = `none while the other site has not answered this site's ${kind}`;
   refuse({ code: 'invalid', field: 'commitAfterSeconds', wanted, seen: String(seconds) });
 }
 

@@ -71,6 +71,11 @@ export function seize(
   return provisional ? { ...taken, provisional } : taken;
 }
 
+/** The history that was begun on a point, once it is known that the point has another name. */
+export function standingOn(own: Ownership, pointId: PointId): Ownership {
+  return { ...own, history: { ...own.history, pointId } };
+}
+
 /** What a site must do when another site's word about a group arrives. */
 export type Meeting = 'same' | 'they_are_behind' | 'learn' | 'fence_then_learn';
 

@@ -14,7 +14,7 @@ import type { FilledStandby } from '../domain/failover-basis.ts';
 import type { ForkId, GroupId, PointId, SessionId } from '../domain/ids.ts';
 import { newest } from '../domain/recovery-point.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
-import { seize } from '../domain/ownership.ts';
+import { seize, standingOn } from '../domain/ownership.ts';
 import { afterFailover, afterUndoneFailover } from '../domain/replication-session.ts';
 import { adopt, recordAdopted } from './adopt.ts';
 import type { Adoption } from './adopt.ts';
@@ -71,7 +71,11 @@ export const failover = saga<Failover>('failover')
   .commit('record-standby', async (tx, { groupId, standby }, { 'keep-standby': kept }) => {
     if (standby === undefined || kept.keptAs === undefined) return;
     await insertStandby(tx, groupId, { ...standby, pointId: kept.keptAs });
-    await tx.groups.change(groupId, (g) => ({ ...g, standsOn: kept.standsOn }));
+    await tx.groups.change(groupId, (g) => ({
+      ...g,
+      standsOn: kept.standsOn,
+      ownership: standingOn(g.ownership, kept.standsOn),
+    }));
   })
   .step('keep-copy', {
     do: async ({ engine }, { groupId, adopts }) => {

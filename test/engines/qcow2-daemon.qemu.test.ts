@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -13,6 +14,7 @@ import { newId } from '../../src/domain/ids.ts';
 import type { HistoryId } from '../../src/domain/ids.ts';
 import { Failure } from '../../src/domain/refusal.ts';
 import { listExports } from '../../src/engines/nbd/connection.ts';
+import { daemonPaths, launchDaemon } from '../../src/engines/qcow2/daemon-process.ts';
 import { checkRunDirectory } from '../../src/engines/qcow2/options.ts';
 import { BLOCK_BYTES, HOST, asHost, newPoint, servedGroup, tagsOf } from './contract-group.ts';
 import { waitFor } from '../support/nbd-servers.ts';
@@ -125,6 +127,24 @@ test('a second daemon for a group does not come into being', async () => {
   await a.engine.stop(groupId);
   await run('flock', ['--wait', '5', lock, 'true']);
 });
+
+test('a daemon whose control process died before it had connected serves for the next one', async () => {
+  const { a } = both();
+  const { groupId } = await servedGroup(a);
+  await a.engine.stop(groupId);
+  const paths = daemonPaths(join(a.directory, 'run'), groupId);
+  await rm(paths.log);
+  launchDaemon(paths);
+  await waitFor('a daemon that waits', () => readFile(paths.log, 'utf8').then(isAwaiting));
+  await a.restartControl();
+
+  const served = await a.engine.serve(groupId, { hosts: [HOST] });
+
+  await (await a.attach(served, 'data', HOST)).disconnect();
+  await assert.rejects(run('flock', ['--nonblock', paths.lock, 'true']));
+});
+
+const isAwaiting = (log: string): boolean => log.includes('waiting for connection');
 
 test('a daemon that hangs is told from one that ended, and can be stopped', async () => {
   const { a } = both();

@@ -201,6 +201,25 @@ test('a rollback whose other site went silent after it was given back is ended b
   assert.equal((await lyon.engine.inspect(groupId)).serving, true);
 });
 
+test('a failover that ends an unanswered handover cannot be provisional: who would it go back to', async (t) => {
+  const { paris, lyon, groupId } = await orders(t);
+  paris.trouble.lostBefore.add('takeGroup');
+  const { jobId } = await paris.app.handOverGroup({ groupId, to: lyon.id, reverse: true });
+  await passedPointOfNoReturn(paris, jobId);
+  const request = { groupId, force: true };
+  const { confirmation } = await paris.app.preflightFailover(request);
+  const provisional = { ...request, confirmation, commitAfterSeconds: 3600 };
+
+  assert.match(
+    (await paris.app.preflightFailover(provisional)).blockedBy.join(),
+    /not answered this site's handover/,
+  );
+  await refused(paris.app.failOverGroup(provisional), 'invalid');
+  await ended(paris, paris.app.failOverGroup({ ...request, confirmation }));
+
+  assert.equal((await paris.app.showGroup(groupId)).ownership.holder, paris.id);
+});
+
 test('a rollback that is ended by a failover leaves the old holder closed, also where that has not heard of it', async (t) => {
   const { paris, lyon, groupId, hear } = await taken(t);
   await hear(lyon, paris);

@@ -139,10 +139,12 @@ test('a standby that a handover made a point, and then nobody heard of it, is wh
   assert.ok(mirrorId);
   part(world);
 
-  await lyon.engine.keepStandby(groupId, mirrorId, newId<PointId>());
+  const kept = newId<PointId>();
+  await lyon.engine.keepStandby(groupId, mirrorId, kept);
   await failOver(lyon, groupId);
 
   assert.equal(readTag(lyon, world, 0), 1);
+  assert.equal((await lyon.app.showGroup(groupId)).ownership.history.pointId, kept);
 });
 
 test('a session that was fractured comes back into sync by a delta, and loses nothing then', async (t) => {
