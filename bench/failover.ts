@@ -148,7 +148,12 @@ async function discardForks(site: BatonSite): Promise<void> {
   const { items } = await askSite<{
     readonly items: readonly { readonly id: string; readonly siteId: string }[];
   }>(site, { method: 'GET', path: `/forks?group=${GROUP}` });
-  for (const { id } of items) await askSite(site, { method: 'DELETE', path: `/forks/${id}` });
+  for (const { id } of items) {
+    const path = `/forks/${id}`;
+    const seen = await askSite<{ readonly confirmation: string }>(site, post(`${path}/preflight`));
+    const confirmed = `${path}?confirmation=${seen.confirmation}`;
+    await askSite(site, { method: 'DELETE', path: confirmed });
+  }
 }
 
 function stepRows(found: readonly Failover[]): string[][] {

@@ -27,17 +27,20 @@ export interface IscsiTarget {
   readonly files: readonly string[];
   readonly user: string;
   readonly password: string;
+  /** Whoever logs in is sent to that portal from now on; it has to have another address. */
+  readonly sendTo: (portal: { readonly host: string; readonly port: number }) => Promise<void>;
 }
 
 /** A tgtd of its own with one target, a disk for each size from LUN 1 on, and CHAP. */
 export async function iscsiTarget(
   directory: string,
   sizesBytes: readonly number[],
+  host = HOST,
 ): Promise<IscsiTarget> {
   await mkdir(directory, { recursive: true });
-  const port = await freePort(HOST);
+  const port = await freePort(host);
   const env = { ...process.env, TGT_IPC_SOCKET: join(directory, 'tgt') };
-  const portal = ['--iscsi', `portal=${HOST}:${port}`];
+  const portal = ['--iscsi', `portal=${host}:${port}`];
   startProgram('tgtd', ['--foreground', '--control-port', '0', ...portal], env);
   const admin = (op: string, mode: string, ...more: readonly string[]): Promise<unknown> =>
     run('tgtadm', ['--lld', 'iscsi', '--op', op, '--mode', mode, ...more], { env });
@@ -59,7 +62,13 @@ export async function iscsiTarget(
   await admin('new', 'account', '--user', user, '--password', password);
   await admin('bind', 'account', ...target, '--user', user);
   await admin('bind', 'target', ...target, '--initiator-address', 'ALL');
-  return { endpoint: { kind: 'iscsi', host: HOST, port }, name, files, user, password };
+  const sendTo: IscsiTarget['sendTo'] = async (to) => {
+    const places = { Address: to.host, Port: `${to.port}`, Reason: 'Temporary' };
+    for (const [key, value] of Object.entries(places)) {
+      await admin('update', 'target', ...target, '--name', `Redirect${key}`, '--value', value);
+    }
+  };
+  return { endpoint: { kind: 'iscsi', host, port }, name, files, user, password, sendTo };
 }
 
 export interface TlsServer {

@@ -1,7 +1,6 @@
 /** What is behind an iSCSI portal: its targets, and the disks of those that let us in. */
 import { withSession } from './session.ts';
 import type { IscsiSession, Portal } from './session.ts';
-import { LoginRefused } from './session.ts';
 
 export interface FoundLun {
   readonly target: string;
@@ -18,26 +17,26 @@ const INQUIRY_BYTES = 36;
 const CAPACITY_BYTES = 32;
 
 /**
- * Asks a portal for its targets and each target for its disks.
+ * Asks a portal for its targets and each target for its disks. One that lets us not in, or does not
+ * answer, takes nothing from what the others have.
  *
- * @throws LoginRefused when there are targets and none lets us in; Error when nobody answers
+ * @throws LoginRefused when there are targets and none lets us in; Error when the portal does not
+ *   answer, or none of its targets
  */
 export async function discoverLuns(portal: Portal): Promise<readonly FoundLun[]> {
   const told = await withSession(portal, undefined, (s) => s.text({ SendTargets: 'All' }));
   const names = told.filter(([key]) => key === 'TargetName').map(([, name]) => name);
   const targets = [...new Set(names)].slice(0, MAX_TARGETS);
   const found: FoundLun[] = [];
-  const refused: LoginRefused[] = [];
+  const failed: unknown[] = [];
   for (const target of targets) {
     try {
       found.push(...(await withSession(portal, target, (session) => listLuns(session, target))));
     } catch (error) {
-      if (!(error instanceof LoginRefused)) throw error;
-      refused.push(error);
+      failed.push(error);
     }
   }
-  const [first] = refused;
-  if (first !== undefined && refused.length === targets.length) throw first;
+  if (targets.length > 0 && failed.length === targets.length) throw failed[0];
   return found;
 }
 

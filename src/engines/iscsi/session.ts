@@ -23,7 +23,18 @@ export interface Portal {
 
 /** The target does not let this initiator in. */
 export class LoginRefused extends Error {
-  override readonly name = 'LoginRefused';
+  override readonly name: string = 'LoginRefused';
+}
+
+/** The target is to be asked at another portal. */
+class Redirected extends LoginRefused {
+  override readonly name = 'Redirected';
+  readonly to: Pick<Portal, 'host' | 'port'>;
+
+  constructor(to: Pick<Portal, 'host' | 'port'>) {
+    super(`the target sends to ${to.host}:${to.port}, and that to another, without end`);
+    this.to = to;
+  }
 }
 
 const SECURITY = 0;
@@ -34,8 +45,12 @@ const FINAL = 0x80;
 const CONTINUE = 0x40;
 /** An answer to a question, and no part of a longer exchange. */
 const NO_TAG = 0xffff_ffff;
+/** The class of a login's status. */
+const REDIRECTION = 0x01;
 const CHAP_MD5 = '5';
 const MAX_LOGIN_ROUNDS = 10;
+const MAX_REDIRECTIONS = 4;
+const DEFAULT_PORT = 3260;
 const READ_SIMPLE = 0x80 | 0x40 | 0x01;
 const STATUS_IN_DATA = 0x01;
 const CHECK_CONDITION = 2;
@@ -43,12 +58,28 @@ const CHECK_CONDITION = 2;
 const MAX_ATTEMPTS = 3;
 
 /**
- * Opens a session, does the work, and logs out.
+ * Opens a session, does the work, and logs out. Goes where the target sends it.
  *
  * @param target undefined for one that may only ask which targets there are
  * @throws LoginRefused; Error when nobody answers, or not within the limit
  */
 export async function withSession<T>(
+  portal: Portal,
+  target: string | undefined,
+  work: (session: IscsiSession) => Promise<T>,
+): Promise<T> {
+  let at = portal;
+  for (let left = MAX_REDIRECTIONS; ; left -= 1) {
+    try {
+      return await sessionAt(at, target, work);
+    } catch (error) {
+      if (!(error instanceof Redirected) || left === 0) throw error;
+      at = { ...portal, ...error.to };
+    }
+  }
+}
+
+async function sessionAt<T>(
   portal: Portal,
   target: string | undefined,
   work: (session: IscsiSession) => Promise<T>,
@@ -73,8 +104,8 @@ export async function withSession<T>(
     return result;
   } finally {
     clearTimeout(timer);
-    socket.end();
-    socket.unref();
+    // Once the logout is written; whether the other end ever closes is its own affair.
+    socket.destroySoon();
   }
 }
 
@@ -136,9 +167,10 @@ export class IscsiSession {
     this.#socket.write(encodePdu({ header, data }));
     const answer = await this.#answerOf(opcode.loginResponse);
     const status = answer.header.readUInt16BE(36);
+    const said: Keys = Object.fromEntries(decodeKeys(answer.data));
+    if (status >> 8 === REDIRECTION) throw redirected(said['TargetAddress']);
     if (status !== 0) throw new LoginRefused(refusedLogin(status));
-    const isNext = (answer.header.readUInt8(1) & TRANSIT) !== 0;
-    return { said: Object.fromEntries(decodeKeys(answer.data)), isNext };
+    return { said, isNext: (answer.header.readUInt8(1) & TRANSIT) !== 0 };
   }
 
   /** @returns the keys that the target answered */
@@ -276,6 +308,14 @@ function tellsStatus(header: Buffer): boolean {
 function binary(text: string): Buffer {
   const isHex = /^0x/i.test(text);
   return Buffer.from(text.slice(2), isHex ? 'hex' : 'base64');
+}
+
+/** RFC 7143, 13.8: `host[:port][,portal group]`, an IPv6 address in brackets. */
+function redirected(address = ''): LoginRefused {
+  const found = /^(?:\[(?<six>[^\]]+)\]|(?<host>[^:,]+))(?::(?<port>\d+))?(?:,\d+)?$/.exec(address);
+  const { six, host = six, port = `${DEFAULT_PORT}` } = found?.groups ?? {};
+  if (host !== undefined) return new Redirected({ host, port: Number(port) });
+  return new LoginRefused(`the target sends to another address, and that is '${address}'`);
 }
 
 /** RFC 7143, 11.13.5 */
