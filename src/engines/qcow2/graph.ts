@@ -154,7 +154,7 @@ function isFileNode(name: string): boolean {
 }
 
 /** Commands that were sent at once: waits for all, and reports the first that failed. */
-export async function allOf(steps: readonly Promise<void>[]): Promise<void> {
+export async function allOf(steps: readonly Promise<unknown>[]): Promise<void> {
   const failed = (await Promise.allSettled(steps)).find((step) => step.status === 'rejected');
   if (failed) throw failed.reason;
 }

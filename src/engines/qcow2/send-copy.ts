@@ -6,6 +6,7 @@ import type { QmpClient } from '../qmp/client.ts';
 import { addNode, addObject, tolerating } from '../qmp/commands.ts';
 import { QmpError, QmpTimeout } from '../qmp/errors.ts';
 import { queryObjects } from '../qmp/queries.ts';
+import { allOf } from './graph.ts';
 import type { Group } from './group.ts';
 import { allocatedBytes, createLayerFile, layerSize } from './layer-file.ts';
 import {
@@ -28,6 +29,9 @@ export const MAX_BUFFER_BYTES = 16 * 1024 * 1024;
 const MIN_BUFFER_BYTES = 1024 * 1024;
 /** A connection that breaks is tried again for this long before the copy pauses. */
 const RECONNECT_SECONDS = 2;
+/** The least there is: a copy that is held writes one piece, and waits. */
+const HELD_BYTES_PER_SECOND = 1;
+const UNLIMITED = 0;
 
 /** Credentials and the limit, which all volumes share. */
 export async function prepareLink(group: Group, qmp: QmpClient, request: SendPoint): Promise<void> {
@@ -103,6 +107,8 @@ export async function openCopy(
 /**
  * A mirror of what does not change: it becomes ready when all is there, and is then cancelled,
  * which ends it well. `block-stream` would look at every 512 KiB of the volume (10 s for 1 TiB).
+ *
+ * It is held until `releaseCopies`: the start of the next one waits for what this one has on its way.
  */
 export async function startCopy(
   qmp: QmpClient,
@@ -115,11 +121,23 @@ export async function startCopy(
     sync,
     granularity: GRANULARITY_BYTES,
     'buf-size': bufferBytes,
+    speed: HELD_BYTES_PER_SECOND,
     'on-source-error': 'report',
     // Pauses the copy: it goes on when the target is there again.
     'on-target-error': into === 'target' ? 'stop' : 'report',
     'auto-dismiss': false,
   });
+}
+
+/** Has copies that run go as fast as they can; of others it does nothing. Safe to repeat. */
+export async function releaseCopies(qmp: QmpClient, copies: readonly Copy[]): Promise<void> {
+  await allOf(
+    copies.map(({ jobId }) =>
+      tolerating(/not found|cannot accept command/, () =>
+        qmp.execute('block-job-set-speed', { device: jobId, speed: UNLIMITED }),
+      ),
+    ),
+  );
 }
 
 interface Fit {

@@ -8,7 +8,7 @@ import type { BlockJob, Job } from '../qmp/queries.ts';
 import { allOf, readGraph } from './graph.ts';
 import type { Attempt } from './send.ts';
 import { cutLink } from './send-end.ts';
-import { MAX_BUFFER_BYTES, bufferOf, openCopy, startCopy } from './send-copy.ts';
+import { MAX_BUFFER_BYTES, bufferOf, openCopy, releaseCopies, startCopy } from './send-copy.ts';
 import type { OpenedCopy } from './send-copy.ts';
 import type { Copy, VolumeSend } from './send-plan.ts';
 import { reachTarget } from './target-probe.ts';
@@ -53,7 +53,7 @@ export async function watchCopies(
     const seen = await look(qmp, attempt.plan);
     const sentBytes = sum(seen, (job) => job.doneBytes);
     onProgress({ sentBytes, totalBytes: sum(seen, (job) => job.totalBytes) });
-    if (isFirst) await resumePaused(qmp, seen);
+    if (isFirst) await goOn(qmp, seen);
     else refusePaused(attempt, seen);
     if (seen.every(({ copies }) => copies.every(isDone))) return sentBytes;
     const acted = await act(attempt, seen);
@@ -87,11 +87,14 @@ function sum(seen: readonly Seen[], bytes: (job: Job) => number): number {
   return sends.reduce((total, { job }) => total + (job ? bytes(job) : 0), 0);
 }
 
-/** Copies that an earlier call left paused. */
-async function resumePaused(qmp: QmpClient, seen: readonly Seen[]): Promise<void> {
-  const paused = seen.flatMap(({ copies }) =>
-    copies.filter(({ blockJob }) => blockJob && blockJob.ioStatus !== 'ok'),
+/** Copies that an earlier call left paused, or held at their start. */
+async function goOn(qmp: QmpClient, seen: readonly Seen[]): Promise<void> {
+  const running = seen.flatMap(({ copies }) => copies.filter(({ job }) => job));
+  await releaseCopies(
+    qmp,
+    running.map(({ copy }) => copy),
   );
+  const paused = running.filter(({ blockJob }) => blockJob && blockJob.ioStatus !== 'ok');
   await Promise.all(
     paused.map(({ copy }) =>
       tolerating(/not found|not paused/i, () =>
@@ -126,10 +129,10 @@ async function act(attempt: Attempt, seen: readonly Seen[]): Promise<boolean> {
   });
   const failure = next.find(({ job }) => job?.status === 'concluded');
   if (failure) await failed(attempt, failure);
-  const ready = next.filter(({ job }) => job?.status === 'ready');
+  const level = levelOnes(next);
   // Ends a copy that is level with its source; `job-cancel` would call it a failure.
   await Promise.all(
-    ready.map(({ copy }) =>
+    level.map(({ copy }) =>
       tolerating(/not found|cannot accept command/, () =>
         qmp.execute('block-job-cancel', { device: copy.jobId }),
       ),
@@ -137,7 +140,20 @@ async function act(attempt: Attempt, seen: readonly Seen[]): Promise<boolean> {
   );
   const waiting = await whatFits(attempt, next);
   if (waiting.length > 0) await attempt.group.locked(() => start(attempt, waiting));
-  return ready.length > 0 || waiting.length > 0;
+  return level.length > 0 || waiting.length > 0;
+}
+
+/**
+ * Copies to end. Each end waits for what the others have on their way, so the last ones end together,
+ * unless one could start in the room that another leaves.
+ */
+function levelOnes(next: readonly NextCopy[]): readonly NextCopy[] {
+  const isReady = ({ job }: NextCopy): boolean => job?.status === 'ready';
+  const isWaited = next.some(({ job }) => job === undefined);
+  const isLast = ({ copy, volume }: NextCopy): boolean => copy === volume.copies.at(-1);
+  const ready = next.filter(isReady);
+  if (isWaited || ready.length === next.length) return ready;
+  return ready.filter((one) => !isLast(one));
 }
 
 /** Those that wait and whose buffers have room beside those of the copies that run. */
@@ -193,6 +209,10 @@ async function start(
   const opened: OpenedCopy[] = [];
   for (const { volume, copy } of waiting) opened.push(await openCopy(context, volume, copy));
   await allOf(opened.map((copy) => startCopy(qmp, copy)));
+  await releaseCopies(
+    qmp,
+    opened.map(({ copy }) => copy),
+  );
 }
 
 /** A link that has gone silent holds the copy for ever: closing it lets the copy pause. */
