@@ -1,8 +1,12 @@
 /** Sends that meet a failing link, a failing target, or the end of their own processes. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { GroupId } from '../../src/domain/ids.ts';
 import { linkCut } from '../../src/engines/link-cut.ts';
+import { daemonPaths } from '../../src/engines/qcow2/daemon-process.ts';
+import { QmpClient } from '../../src/engines/qmp/client.ts';
+import { queryBlockJobs } from '../../src/engines/qmp/queries.ts';
 import { LinkFailure } from '../../src/ports/engine.ts';
 import type { ReceivingTarget, SendPoint, SendWatch } from '../../src/ports/engine.ts';
 import {
@@ -206,6 +210,30 @@ test('a send goes on while the control process is away, and the repeat finds it'
   assert.deepEqual([sent.restarted, sent.sentBytes], [false, ALL_BYTES]);
   await assertDelivered(both(), request);
 });
+
+test('copies that a control process had started and not released go on with the repeat', async () => {
+  const { a } = both();
+  const { groupId, request } = await startedSend(both());
+  const { reached, ended } = sendSlowly(a, request);
+  await reached;
+  await a.restartControl();
+  await ended;
+  await holdCopies(a, groupId);
+
+  const sent = await a.engine.sendPoint(fast(request), watch);
+
+  assert.equal(sent.restarted, false);
+  await assertDelivered(both(), request);
+});
+
+/** As they are between their start and their release. */
+async function holdCopies({ directory }: TestSite, groupId: GroupId): Promise<void> {
+  const qmp = await QmpClient.connect(daemonPaths(join(directory, 'run'), groupId).rescue);
+  const jobs = await queryBlockJobs(qmp);
+  assert.notEqual(jobs.length, 0);
+  for (const { id } of jobs) await qmp.execute('block-job-set-speed', { device: id, speed: 1 });
+  qmp.close();
+}
 
 test('an aborted wait leaves the send going', async () => {
   const { a } = both();
