@@ -4,6 +4,7 @@
  */
 import type { Group } from '../domain/group.ts';
 import type { GroupId, PointId, SagaId, SiteId, VolumeId } from '../domain/ids.ts';
+import { byOwnClock } from '../domain/own-clock.ts';
 import { requireEpoch } from '../domain/ownership.ts';
 import { bySequence } from '../domain/recovery-point.ts';
 import { refuse } from '../domain/refusal.ts';
@@ -119,8 +120,10 @@ function refuseWhilePaused(session: ReplicationSession): void {
  */
 export async function completePoint(
   { store, engine, clock }: Pick<AppPorts, 'store' | 'engine' | 'clock'>,
-  { groupId, epoch, pointId, sequence, sealedAt, volumes, place, surpasses }: CompleteRequest,
+  request: CompleteRequest,
 ): Promise<CompleteAnswer> {
+  const { groupId, epoch, pointId, sequence, volumes, place, surpasses } = request;
+  const sealedAt = byOwnClock(request, clock.now());
   const known = await store.read(async (tx) => {
     const group = await tx.groups.need(groupId);
     requireEpoch(groupId, group.ownership, epoch);

@@ -1,5 +1,6 @@
 /** The destination's half of a mirror: where the source's writes arrive, and what becomes of it. */
 import type { GroupId, Instant, SiteId } from '../domain/ids.ts';
+import { byOwnClock } from '../domain/own-clock.ts';
 import { requireEpoch } from '../domain/ownership.ts';
 import { newest } from '../domain/recovery-point.ts';
 import { refuse } from '../domain/refusal.ts';
@@ -71,8 +72,9 @@ async function turnTo(
  */
 export async function keepStandby(
   { store, engine, clock }: Pick<AppPorts, 'store' | 'engine' | 'clock'>,
-  { mirrorId, ...point }: KeepStandby,
+  { mirrorId, toldAt, ...point }: KeepStandby,
 ): Promise<CompleteAnswer> {
+  const sealedAt = byOwnClock({ ...point, toldAt }, clock.now());
   const { groupId, epoch, pointId } = point;
   const check = async (tx: Transaction): Promise<number | undefined> => {
     const group = await tx.groups.need(groupId);
@@ -90,7 +92,7 @@ export async function keepStandby(
     if (twin !== undefined) return { completedAt: twin };
     const completedAt = clock.now();
     const { pointId: id, ...facts } = point;
-    await tx.points.insert({ id, ...facts, commonAt: completedAt, expiring: false });
+    await tx.points.insert({ id, ...facts, sealedAt, commonAt: completedAt, expiring: false });
     const session = await needSession(tx, groupId);
     await tx.sessions.change(session.id, (s) =>
       withoutMirror(s, 'its standby became a point', completedAt),

@@ -21,7 +21,7 @@ const AUTHORITY_DAYS = 20 * 365;
 /** Below the 825 days beyond which some TLS clients refuse a server's certificate. */
 const LEAF_DAYS = 2 * 365;
 /** A peer or host whose clock is behind by less than this accepts a certificate made just now. */
-const CLOCK_SKEW_MS = 60 * 60 * 1000;
+const CLOCK_SKEW_MS = 24 * 60 * 60 * 1000;
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 

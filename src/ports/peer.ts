@@ -226,6 +226,8 @@ export interface CompleteRequest {
   readonly pointId: PointId;
   readonly sequence: number;
   readonly sealedAt: Instant;
+  /** By the same clock, when this was sent. */
+  readonly toldAt: Instant;
   readonly volumes: readonly PointVolume[];
   /** The instance of the place that was filled. */
   readonly place: string;
@@ -247,6 +249,8 @@ export interface KeepStandby {
   readonly pointId: PointId;
   readonly sequence: number;
   readonly sealedAt: Instant;
+  /** By the same clock, when this was sent. */
+  readonly toldAt: Instant;
   readonly volumes: readonly PointVolume[];
 }
 

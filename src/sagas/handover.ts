@@ -188,14 +188,14 @@ async function finishMirror(
 
 /** Nothing has been written since the mirror's end: what each site has is that same instant. */
 async function sealBothEnds(
-  { store, engine, peer }: SagaPorts,
+  { store, engine, peer, clock }: SagaPorts,
   { groupId, to, last: { pointId } }: Handover,
   mirrorId: MirrorId,
 ): Promise<{ readonly sentBytes: number }> {
   const seal = await engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS);
   const { sequence, epoch } = await store.transaction((tx) => recordPoint(tx, groupId, seal));
   const { sealedAt, volumes } = seal;
-  const point = { pointId, sequence, sealedAt, volumes };
+  const point = { pointId, sequence, sealedAt, toldAt: clock.now(), volumes };
   const { completedAt } = await peer.keepStandby(to, { groupId, epoch, mirrorId, ...point });
   await store.transaction((tx) =>
     tx.points.change(pointId, (p) => ({ ...p, commonAt: completedAt })),

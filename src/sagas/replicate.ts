@@ -173,7 +173,7 @@ async function learnCommon(
 }
 
 async function send(
-  { store, engine, peer }: SagaPorts,
+  { store, engine, peer, clock }: SagaPorts,
   { session, offer, point, base, comparesWith, basePointId }: CycleFacts,
   place: ReceiveAnswer,
   { onProgress, signal }: StepControl,
@@ -200,6 +200,7 @@ async function send(
     pointId,
     sequence,
     sealedAt,
+    toldAt: clock.now(),
     volumes,
     place: target.instance,
     surpasses: past,

@@ -101,6 +101,7 @@ test('a point that comes while a failover runs is refused', async (t) => {
     pointId: newId<PointId>(),
     sequence: 9,
     sealedAt: clock.now(),
+    toldAt: clock.now(),
     volumes: [],
     place: '',
     surpasses: undefined,

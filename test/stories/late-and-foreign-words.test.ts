@@ -42,6 +42,7 @@ const words: Readonly<Record<string, Word>> = {
       pointId: newId<PointId>(),
       sequence: 9,
       sealedAt: 0,
+      toldAt: 0,
       volumes: [],
       place: '',
       surpasses: undefined,

@@ -6,11 +6,12 @@
  */
 import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { StartedServer } from '../../src/main/pair.ts';
 import { pairFile, planPair } from '../../src/main/pair-files.ts';
 import type { PairedSite, PairOptions } from '../../src/main/pair-files.ts';
+import { startBy } from './story-server.ts';
 import type { Scope } from './two-sites.ts';
 
 const run = promisify(execFile);
@@ -62,14 +63,8 @@ export class SilentLink {
   }
 
   /** Starts a server as `startServer` does, at lyon's end. */
-  async start(dir: string, site: PairedSite): Promise<StartedServer> {
-    const pair = join(import.meta.dirname, '../../src/main/pair.ts');
-    const program = `
-      const { startServer } = await import(${JSON.stringify(pair)});
-      await startServer(${JSON.stringify(dir)}, ${JSON.stringify(site)});`;
-    const node = [process.execPath, '--input-type=module', '--eval', program];
-    await run('ip', ['netns', 'exec', this.#lyon, ...node]);
-    return { hasEnded: () => false };
+  start(dir: string, site: PairedSite): Promise<StartedServer> {
+    return startBy(['ip', 'netns', 'exec', this.#lyon], dir, site);
   }
 
   async #build(): Promise<void> {

@@ -20,6 +20,7 @@ import { killProcessesIn, processesIn } from './site-processes.ts';
 import type { SmallDisk } from './story-disk.ts';
 import { layOutPair } from './story-link.ts';
 import type { SilentLink } from './story-link.ts';
+import type { ServerStarter } from './story-server.ts';
 import { StorySite } from './story-site.ts';
 
 const MIB = 1024 * 1024;
@@ -53,6 +54,8 @@ export interface TwoSitesOptions extends ProtectOptions {
   readonly link?: SilentLink;
   /** What lyon keeps its data on; the same as everything unless told. */
   readonly lyonDisk?: SmallDisk;
+  /** What lyon's clock says; the truth unless told. */
+  readonly lyonClock?: ServerStarter;
 }
 
 export interface WriterOptions extends Pick<
@@ -71,10 +74,10 @@ let made = 0;
 
 export async function twoSites(
   scope: Scope,
-  { protecting, paired = true, link, lyonDisk, ...options }: TwoSitesOptions = {},
+  { protecting, paired = true, link, lyonDisk, lyonClock, ...options }: TwoSitesOptions = {},
 ): Promise<TwoSites> {
   const dir = await mkdtemp(join(tmpdir(), 'baton-story-'));
-  const sites = await bringUp(scope, dir, { paired, link, lyonDisk });
+  const sites = await bringUp(scope, dir, { paired, link, lyonDisk, lyonClock });
   if (protecting !== undefined) await sites.protect(protecting, options);
   return sites;
 }
@@ -88,12 +91,13 @@ interface Surroundings {
   readonly paired: boolean;
   readonly link: SilentLink | undefined;
   readonly lyonDisk: SmallDisk | undefined;
+  readonly lyonClock: ServerStarter | undefined;
 }
 
 async function bringUp(
   scope: Scope,
   dir: string,
-  { paired, link, lyonDisk }: Surroundings,
+  { paired, link, lyonDisk, lyonClock }: Surroundings,
 ): Promise<TwoSites> {
   // Whatever ends this process, also a time limit: nothing of the story outlives it.
   const atExit = (): void => {
@@ -109,10 +113,11 @@ async function bringUp(
   await lyonDisk?.mountAt(join(dir, 'lyon', 'data'));
   const [addressA, addressB] = link?.addresses ?? ownAddresses();
   const options = { dir, addressA, addressB, portOffset: PORT_OFFSET, unpaired: !paired };
-  if (link !== undefined) {
+  const starter: ServerStarter | undefined = link ?? lyonClock;
+  if (starter !== undefined) {
     const [, lyon] = await layOutPair(options);
     assert.ok(lyon);
-    await waitForSite(dir, lyon, await link.start(dir, lyon));
+    await waitForSite(dir, lyon, await starter.start(dir, lyon));
   }
   const pair = await pairUp(options);
   const [paris, lyon] = await Promise.all(
