@@ -21,7 +21,7 @@ const AUTHORITY_DAYS = 20 * 365;
 /** Below the 825 days beyond which some TLS clients refuse a server's certificate. */
 const LEAF_DAYS = 2 * 365;
 /** A peer or host whose clock is behind by less than this accepts a certificate made just now. */
-const CLOCK_SKEW_MS = 24 * 60 * 60 * 1000;
+const CLOCK_SKEW_MS = DAY_MS;
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
@@ -172,8 +172,8 @@ function pem(certificate: X509Certificate): string {
 }
 
 function validity(now: Date, days: number): { readonly notBefore: Date; readonly notAfter: Date } {
-  const start = now.getTime() - CLOCK_SKEW_MS;
-  return { notBefore: new Date(start), notAfter: new Date(start + days * DAY_MS) };
+  const at = now.getTime();
+  return { notBefore: new Date(at - CLOCK_SKEW_MS), notAfter: new Date(at + days * DAY_MS) };
 }
 
 /** 127 random bits: positive and never zero, as X.509 wants it. */
