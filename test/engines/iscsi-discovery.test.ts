@@ -19,12 +19,30 @@ function portalOf({ endpoint: { host, port }, user, password }: IscsiTarget): Po
   return { host, port, chap, initiatorName: 'iqn.2001-04.com.example:host', limitMs: 10_000 };
 }
 
+const unheard = (target: string, cause: unknown): void =>
+  assert.fail(`${target}: ${String(cause)}`);
+
+test('a target that does not answer takes nothing from what the others have, and is told', async () => {
+  const portal = await iscsiTarget(join(directory, 'portal'), [MIB]);
+  const gone = 'iqn.2001-04.com.example:gone';
+  await portal.addMoved(gone, { host: '127.0.0.2', port: 1 });
+  const failed: string[] = [];
+
+  const found = await discoverLuns(portalOf(portal), (target) => void failed.push(target));
+
+  assert.deepEqual(
+    found.map(({ target }) => target),
+    [portal.name],
+  );
+  assert.deepEqual(failed, [gone]);
+});
+
 test('a target that sends to another portal is asked there, and one that sends in circles is refused', async () => {
   const moved = await iscsiTarget(join(directory, 'moved'), [MIB]);
   const now = await iscsiTarget(join(directory, 'now'), [2 * MIB, 3 * MIB], '127.0.0.2');
   await moved.sendTo(now.endpoint);
 
-  const found = await discoverLuns(portalOf(moved));
+  const found = await discoverLuns(portalOf(moved), unheard);
 
   assert.deepEqual(
     found.map(({ lun, sizeBytes }) => [lun, sizeBytes]),
@@ -34,5 +52,8 @@ test('a target that sends to another portal is asked there, and one that sends i
     ],
   );
   await now.sendTo(now.endpoint);
-  await assert.rejects(discoverLuns(portalOf(moved)), /sends to .* without end/);
+  await assert.rejects(
+    discoverLuns(portalOf(moved), () => undefined),
+    /sends to .* without end/,
+  );
 });

@@ -28,7 +28,14 @@ export interface IscsiTarget {
   readonly user: string;
   readonly password: string;
   /** Whoever logs in is sent to that portal from now on; it has to have another address. */
-  readonly sendTo: (portal: { readonly host: string; readonly port: number }) => Promise<void>;
+  readonly sendTo: (to: OtherPortal) => Promise<void>;
+  /** A second target at the portal, which sends there. */
+  readonly addMoved: (name: string, to: OtherPortal) => Promise<void>;
+}
+
+interface OtherPortal {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** A tgtd of its own with one target, a disk for each size from LUN 1 on, and CHAP. */
@@ -62,13 +69,21 @@ export async function iscsiTarget(
   await admin('new', 'account', '--user', user, '--password', password);
   await admin('bind', 'account', ...target, '--user', user);
   await admin('bind', 'target', ...target, '--initiator-address', 'ALL');
-  const sendTo: IscsiTarget['sendTo'] = async (to) => {
+  const redirect = async (tid: readonly string[], to: OtherPortal): Promise<void> => {
     const places = { Address: to.host, Port: `${to.port}`, Reason: 'Temporary' };
     for (const [key, value] of Object.entries(places)) {
-      await admin('update', 'target', ...target, '--name', `Redirect${key}`, '--value', value);
+      await admin('update', 'target', ...tid, '--name', `Redirect${key}`, '--value', value);
     }
   };
-  return { endpoint: { kind: 'iscsi', host, port }, name, files, user, password, sendTo };
+  const addMoved = async (other: string, to: OtherPortal): Promise<void> => {
+    const tid = ['--tid', '2'];
+    await admin('new', 'target', ...tid, '--targetname', other);
+    await admin('bind', 'target', ...tid, '--initiator-address', 'ALL');
+    await redirect(tid, to);
+  };
+  const sendTo = (to: OtherPortal): Promise<void> => redirect(target, to);
+  const endpoint = { kind: 'iscsi', host, port } as const;
+  return { endpoint, name, files, user, password, sendTo, addMoved };
 }
 
 export interface TlsServer {

@@ -20,10 +20,14 @@ const CAPACITY_BYTES = 32;
  * Asks a portal for its targets and each target for its disks. One that lets us not in, or does not
  * answer, takes nothing from what the others have.
  *
+ * @param onFailure hears of each such target
  * @throws LoginRefused when there are targets and none lets us in; Error when the portal does not
  *   answer, or none of its targets
  */
-export async function discoverLuns(portal: Portal): Promise<readonly FoundLun[]> {
+export async function discoverLuns(
+  portal: Portal,
+  onFailure: (target: string, cause: unknown) => void,
+): Promise<readonly FoundLun[]> {
   const told = await withSession(portal, undefined, (s) => s.text({ SendTargets: 'All' }));
   const names = told.filter(([key]) => key === 'TargetName').map(([, name]) => name);
   const targets = [...new Set(names)].slice(0, MAX_TARGETS);
@@ -34,6 +38,7 @@ export async function discoverLuns(portal: Portal): Promise<readonly FoundLun[]>
       found.push(...(await withSession(portal, target, (session) => listLuns(session, target))));
     } catch (error) {
       failed.push(error);
+      onFailure(target, error);
     }
   }
   if (targets.length > 0 && failed.length === targets.length) throw failed[0];

@@ -17,7 +17,7 @@ export interface Portal {
   readonly port: number;
   readonly initiatorName: string;
   readonly chap?: { readonly user: string; readonly secret: string };
-  /** For the whole session, in milliseconds. */
+  /** For a whole session, in milliseconds; one at another portal has its own. */
   readonly limitMs: number;
 }
 

@@ -83,7 +83,10 @@ async function findLuns(site: Site, source: SourceAccess): Promise<readonly Foun
   const chap = user === undefined ? undefined : { user, secret };
   const portal = { host, port, initiatorName: ours, limitMs: ANSWER_LIMIT_MS };
   try {
-    return await discoverLuns({ ...portal, ...(chap && { chap }) });
+    return await discoverLuns({ ...portal, ...(chap && { chap }) }, (target, error) => {
+      const why = error instanceof Error ? error.message : String(error);
+      site.options.log?.warn({ event: 'target_not_listed', source: source.name, target, why });
+    });
   } catch (cause) {
     return unreachable(source, cause);
   }
