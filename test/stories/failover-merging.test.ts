@@ -18,12 +18,26 @@ const LIMIT_MS = 90_000;
 test('a failover while the destination merges layers stands on its newest point, and the group comes back as a delta', async (t) => {
   const sites = await twoSites(t, { protecting: 'orders', volumes: 1 });
   const { paris, lyon } = sites;
-  const failedOver = mergesAt(sites).then(() => lyon.failOver('orders'));
+  let isTaken = false;
+  const failedOver = mergesAt(sites).then(() => {
+    isTaken = true;
+    return lyon.failOver('orders');
+  });
   const over = Promise.allSettled([failedOver]).then(() => true);
   /** What the points have that paris was told of. */
   const fills = new Map<string | undefined, number>();
   let fill = 0;
-  while (!(await Promise.race([over, cycle(sites, (fill += 1), fills)])));
+  const cycle = async (): Promise<boolean> => {
+    fill += 1;
+    try {
+      fills.set(await replicated(sites, fill), fill);
+    } catch (error) {
+      // From then on it is lyon's, and paris is refused.
+      if (!isTaken) throw error;
+    }
+    return isTaken;
+  };
+  while (!(await Promise.race([over, cycle()])));
 
   const { point } = await failedOver;
 
@@ -61,26 +75,12 @@ async function mergesAt({ dir, lyon }: TwoSites): Promise<void> {
   }
 }
 
-/**
- * Fills the volume and replicates it, unless the group is taken meanwhile.
- *
- * @returns false
- */
-async function cycle(
-  sites: TwoSites,
-  fill: number,
-  fills: Map<string | undefined, number>,
-): Promise<false> {
+/** @returns the point in which all of the volume is filled so */
+async function replicated(sites: TwoSites, fill: number): Promise<string | undefined> {
   const { paris } = sites;
-  try {
-    const host = await sites.connect(paris, 'orders-1');
-    for (let at = 0; at < FILLED_BYTES; at += MIB) await host.write(at, Buffer.alloc(MIB, fill));
-    await host.flush();
-    await host.disconnect();
-    const { newestPoint } = await paris.synchronize('orders');
-    fills.set(newestPoint?.id, fill);
-  } catch {
-    // Lyon has it: the test goes on with that.
-  }
-  return false;
+  const host = await sites.connect(paris, 'orders-1');
+  for (let at = 0; at < FILLED_BYTES; at += MIB) await host.write(at, Buffer.alloc(MIB, fill));
+  await host.flush();
+  await host.disconnect();
+  return (await paris.synchronize('orders')).newestPoint?.id;
 }

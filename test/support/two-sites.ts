@@ -54,7 +54,7 @@ export interface TwoSitesOptions extends ProtectOptions {
   readonly link?: SilentLink;
   /** What lyon keeps its data on; the same as everything unless told. */
   readonly lyonDisk?: SmallDisk;
-  /** What lyon's clock says; the truth unless told. */
+  /** What lyon's clock says; the truth unless told. Not together with a link. */
   readonly lyonClock?: ServerStarter;
 }
 
@@ -113,6 +113,7 @@ async function bringUp(
   await lyonDisk?.mountAt(join(dir, 'lyon', 'data'));
   const [addressA, addressB] = link?.addresses ?? ownAddresses();
   const options = { dir, addressA, addressB, portOffset: PORT_OFFSET, unpaired: !paired };
+  assert.ok(link === undefined || lyonClock === undefined);
   const starter: ServerStarter | undefined = link ?? lyonClock;
   if (starter !== undefined) {
     const [, lyon] = await layOutPair(options);
