@@ -220,7 +220,11 @@ test('each refusal says what was wrong, and leaves nothing', async () => {
   const past = new Date('2020-01-01T00:00:00Z');
   const old = await issueHostCertificate(authority, { hostName: 'app1' }, past);
   await writeTlsDirectory(other, { trusted: [authority.certificate], client: old });
-  await refused({ credentialsDirectory: other }, 'certificate_expired', /ended at 2021-12-31T00:00/);
+  await refused(
+    { credentialsDirectory: other },
+    'certificate_expired',
+    /ended at 2021-12-31T00:00/,
+  );
 });
 
 test('a volume that is served read-only is bridged read-only when asked for', async () => {
