@@ -1,8 +1,9 @@
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import type { SQLInputValue } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
 import type { Subject } from '../../domain/refusal.ts';
 import { refuse } from '../../domain/refusal.ts';
 import type { Collection, CollectionName, StoreEvent } from '../../ports/store.ts';
+import type { Prepare } from './prepare.ts';
 
 export type Emit = (
   name: CollectionName,
@@ -37,19 +38,19 @@ const subjects: { readonly [N in CollectionName]: Subject } = {
 
 /** @param table a name of ours, never a caller's */
 export function collection<Row extends { readonly id: string }>(
-  database: DatabaseSync,
+  prepare: Prepare,
   name: CollectionName,
   table: string,
   emit: Emit,
 ): Collection<Row> {
-  const select = database.prepare(`SELECT document FROM ${table} WHERE id = ?`);
-  const insert = database.prepare(`INSERT INTO ${table} (id, document) VALUES (?, ?)`);
-  const update = database.prepare(`UPDATE ${table} SET document = ? WHERE id = ?`);
-  const remove = database.prepare(`DELETE FROM ${table} WHERE id = ?`);
+  const select = `SELECT document FROM ${table} WHERE id = ?`;
+  const insert = `INSERT INTO ${table} (id, document) VALUES (?, ?)`;
+  const update = `UPDATE ${table} SET document = ? WHERE id = ?`;
+  const remove = `DELETE FROM ${table} WHERE id = ?`;
 
   const parse = (row: Record<string, unknown>): Row => JSON.parse(String(row['document'])) as Row;
   const find = (id: string): Row | undefined => {
-    const row = select.get(id);
+    const row = prepare(select).get(id);
     return row === undefined ? undefined : parse(row);
   };
   const need = (id: string): Row =>
@@ -59,8 +60,7 @@ export function collection<Row extends { readonly id: string }>(
     const clauses = wanted.map(([member]) => `document ->> '$.${member}' IS ?`);
     const condition = clauses.length > 0 ? `WHERE ${clauses.join(' AND ')}` : '';
     const values = wanted.map(([, value]) => sqlValue(value));
-    return database
-      .prepare(`SELECT document FROM ${table} ${condition} ORDER BY seq`)
+    return prepare(`SELECT document FROM ${table} ${condition} ORDER BY seq`)
       .all(...values)
       .map(parse);
   };
@@ -72,7 +72,7 @@ export function collection<Row extends { readonly id: string }>(
     all: async () => where({}),
     insert: async (row) => {
       const document = JSON.stringify(row);
-      insert.run(row.id, document);
+      prepare(insert).run(row.id, document);
       emit(name, row.id, 'inserted', document);
       return row;
     },
@@ -81,12 +81,12 @@ export function collection<Row extends { readonly id: string }>(
       const after = to(before);
       if (isDeepStrictEqual(before, after)) return before;
       const document = JSON.stringify(after);
-      update.run(document, id);
+      prepare(update).run(document, id);
       emit(name, id, 'changed', document);
       return after;
     },
     remove: async (id) => {
-      if (remove.run(id).changes > 0) emit(name, id, 'removed', undefined);
+      if (prepare(remove).run(id).changes > 0) emit(name, id, 'removed', undefined);
     },
   };
 }

@@ -6,6 +6,8 @@ import type { CollectionName, Store, StoreEvent, Transaction } from '../../ports
 import { collection } from './collection.ts';
 import type { Emit } from './collection.ts';
 import { migrate } from './migrate.ts';
+import { preparing } from './prepare.ts';
+import type { Prepare } from './prepare.ts';
 import { Turns } from './turns.ts';
 
 /** Who reconnects after more events than this reads everything again. */
@@ -49,6 +51,7 @@ function sqliteStore(
 ): Store & { readonly engineRecords: EngineRecords } {
   // One connection: transactions and reads take turns.
   const turns = new Turns();
+  const prepare = preparing(database);
   const listeners = new Set<() => void>();
   const insertEvent = database.prepare(
     'INSERT INTO events (at, collection, id, change, document) VALUES (?, ?, ?, ?, ?)',
@@ -61,8 +64,8 @@ function sqliteStore(
     emitted += 1;
     if (emitted % TRIM_EVERY === 0) trimEvents.run(Number(lastInsertRowid) - KEPT_EVENTS);
   };
-  const writable = collections(database, emit);
-  const readOnly = collections(database, () => {
+  const writable = collections(prepare, emit);
+  const readOnly = collections(prepare, () => {
     throw new Error('a change was made in a read');
   });
 
@@ -104,30 +107,30 @@ function sqliteStore(
   };
 }
 
-function collections(database: DatabaseSync, emit: Emit): Transaction {
+function collections(prepare: Prepare, emit: Emit): Transaction {
   const silent: Emit = () => undefined;
   return {
-    site: collection(database, 'site', 'site', silent),
-    peers: collection(database, 'peers', 'peers', emit),
-    links: collection(database, 'links', 'links', emit),
-    volumes: collection(database, 'volumes', 'volumes', emit),
-    groups: collection(database, 'groups', 'groups', emit),
-    points: collection(database, 'points', 'points', emit),
-    sessions: collection(database, 'sessions', 'sessions', emit),
-    forks: collection(database, 'forks', 'forks', emit),
+    site: collection(prepare, 'site', 'site', silent),
+    peers: collection(prepare, 'peers', 'peers', emit),
+    links: collection(prepare, 'links', 'links', emit),
+    volumes: collection(prepare, 'volumes', 'volumes', emit),
+    groups: collection(prepare, 'groups', 'groups', emit),
+    points: collection(prepare, 'points', 'points', emit),
+    sessions: collection(prepare, 'sessions', 'sessions', emit),
+    forks: collection(prepare, 'forks', 'forks', emit),
     // Sources carry sealed secrets, which no event shows.
-    importSources: collection(database, 'importSources', 'import_sources', silent),
-    imports: collection(database, 'imports', 'imports', emit),
-    copies: collection(database, 'copies', 'copies', emit),
-    drills: collection(database, 'drills', 'drills', emit),
-    hosts: collection(database, 'hosts', 'hosts', emit),
-    policies: collection(database, 'policies', 'policies', emit),
-    rules: collection(database, 'rules', 'rules', emit),
-    sagas: collection(database, 'sagas', 'sagas', emit),
-    users: collection(database, 'users', 'users', silent),
-    tokens: collection(database, 'tokens', 'tokens', silent),
-    pairingTokens: collection(database, 'pairingTokens', 'pairing_tokens', silent),
-    audit: collection(database, 'audit', 'audit', silent),
+    importSources: collection(prepare, 'importSources', 'import_sources', silent),
+    imports: collection(prepare, 'imports', 'imports', emit),
+    copies: collection(prepare, 'copies', 'copies', emit),
+    drills: collection(prepare, 'drills', 'drills', emit),
+    hosts: collection(prepare, 'hosts', 'hosts', emit),
+    policies: collection(prepare, 'policies', 'policies', emit),
+    rules: collection(prepare, 'rules', 'rules', emit),
+    sagas: collection(prepare, 'sagas', 'sagas', emit),
+    users: collection(prepare, 'users', 'users', silent),
+    tokens: collection(prepare, 'tokens', 'tokens', silent),
+    pairingTokens: collection(prepare, 'pairingTokens', 'pairing_tokens', silent),
+    audit: collection(prepare, 'audit', 'audit', silent),
   };
 }
 
