@@ -73,14 +73,7 @@ async function peerListener(
     rejectUnauthorized: false,
     secureOptions: constants.SSL_OP_NO_TICKET,
   } as const;
-  const server = httpsServer(
-    identity,
-    {
-      bodyLimit: PEER_BODY_BYTES,
-      ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
-    },
-    mutual,
-  );
+  const server = httpsServer(identity, { bodyLimit: PEER_BODY_BYTES }, mutual);
   await server.register(peerServer, { prefix: PEER_PATH, ports, dataPlanes });
   return server;
 }

@@ -2,6 +2,7 @@
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import type { Validator } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { Value } from 'typebox/value';
 import { Refusal } from '../../domain/refusal.ts';
@@ -13,11 +14,13 @@ const SECRET_FIELDS = new Set(['password', 'privateKey', 'token']);
 
 /**
  * Checks what came. A body is taken as it is: no member is dropped, no text becomes a number. In
- * queries and paths all is text, so there numbers and booleans are read from it.
+ * queries and paths all is text, so there numbers and booleans are read from it. A schema is compiled
+ * when the first request meets it: a site that starts has better things to do.
  */
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
-  const compiled = Compile(schema);
+  let compiled: Validator | undefined;
   return (value: unknown) => {
+    compiled ??= Compile(schema) as Validator;
     const read = httpPart === 'body' ? value : Value.Convert(schema, structuredClone(value));
     if (compiled.Check(read)) return { value: read };
     const [first] = compiled.Errors(read).toSorted(byDepth);

@@ -46,6 +46,7 @@ import { requirePeerOfGroup } from '../../app/peer-of-group.ts';
 import { claimedSite, isPeersCertificate } from '../certificate-check.ts';
 import { introduce, messages } from './messages.ts';
 import type { MessageName } from './messages.ts';
+import { validatorCompiler } from './validation.ts';
 
 export interface PeerServerOptions {
   readonly ports: AppPorts;
@@ -56,6 +57,7 @@ export interface PeerServerOptions {
 export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, options, done) => {
   const { ports, dataPlanes } = options;
 
+  http.setValidatorCompiler(validatorCompiler);
   http.setErrorHandler((error, request, reply) => {
     if (error instanceof Refusal) return reply.code(409).send({ reason: error.reason });
     ports.log.warn({ event: 'peer_message_failed', url: request.url, error });
