@@ -119,6 +119,11 @@ export class NumberedWriter {
     return this.log.mark();
   }
 
+  /** The mark behind all that was acknowledged before an instant, milliseconds since 1970. */
+  markAt(instantMs: number): Mark {
+    return this.log.markAt(instantMs - performance.timeOrigin);
+  }
+
   longestGap(question: GapQuestion = {}): Gap {
     return longestGap(this.log, question);
   }

@@ -40,6 +40,8 @@ interface VolumeLog {
   unflushed: LoggedWrite[];
   /** When each acknowledgement came, monotonic milliseconds. */
   readonly acknowledgedAtMs: number[];
+  /** The same on the clock of ticks. */
+  readonly acknowledgedTicks: number[];
 }
 
 /** A point on the clock of ticks: taken before and after an instant, it brackets the instant. */
@@ -66,6 +68,7 @@ export class WriteLog {
       blocks: new Map<number, MutableRecord>(),
       unflushed: [],
       acknowledgedAtMs: [],
+      acknowledgedTicks: [],
     }));
   }
 
@@ -87,6 +90,7 @@ export class WriteLog {
     this.#recordOf(write.volume, write.block).lastAcknowledged = sequence;
     const volume = this.#volume(write.volume);
     volume.acknowledgedAtMs.push(performance.now());
+    volume.acknowledgedTicks.push(write.acknowledgedTick);
     if (flushable) volume.unflushed.push(write);
   }
 
@@ -127,6 +131,16 @@ export class WriteLog {
 
   mark(): Mark {
     return this.#next() as Mark;
+  }
+
+  /** What was acknowledged before an instant, monotonic milliseconds, is what comes before this mark. */
+  markAt(atMs: number): Mark {
+    let mark = this.#tick + 1;
+    for (const { acknowledgedAtMs, acknowledgedTicks } of this.#volumes) {
+      const later = acknowledgedAtMs.findIndex((when) => when >= atMs);
+      mark = Math.min(mark, acknowledgedTicks[later] ?? mark);
+    }
+    return mark as Mark;
   }
 
   counts(): WriteCounts {

@@ -126,6 +126,7 @@ export interface Page<Item> {
 export interface FailoverPreflight {
   readonly point?: PointAnswer;
   readonly pointAgeSeconds?: number;
+  readonly completeUpTo?: string;
   readonly newerPoints: number;
   readonly incompleteBytes: number;
   readonly setAsideBytes: number;

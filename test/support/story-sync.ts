@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { siteLogFile } from '../../src/main/pair-files.ts';
 import type { NumberedWriter } from '../../src/main/numbered-writer.ts';
-import type { SessionAnswer } from './native-answers.ts';
+import type { FailoverPreflight, SessionAnswer } from './native-answers.ts';
 import type { StorySite } from './story-site.ts';
 import { moreWrites, volumesOf } from './two-sites.ts';
 import type { TwoSites } from './two-sites.ts';
@@ -49,6 +49,19 @@ export function assertStalledNoLonger(writer: NumberedWriter): void {
   assert.deepEqual(writer.disconnected(), []);
   const { durationMs } = writer.longestGap();
   assert.ok(durationMs < STALL_LIMIT_MS, `hosts waited ${Math.round(durationMs)} ms`);
+}
+
+/** What a failover says it is complete up to is there, and an image of the volumes at one instant. */
+export async function assertCompleteUpTo(
+  sites: TwoSites,
+  writer: NumberedWriter,
+  site: StorySite,
+  { completeUpTo }: FailoverPreflight,
+): Promise<void> {
+  assert.ok(completeUpTo, 'it says up to when it is complete');
+  const after = writer.markAt(Date.parse(completeUpTo));
+  const cut = await writer.verifyCut((label) => sites.connect(site, label), { after });
+  assert.ok(cut.consistent, `complete up to ${completeUpTo}: ${JSON.stringify(cut)}`);
 }
 
 /** How many mirrors a site has begun, as its log tells. */
