@@ -4,16 +4,13 @@
  *   authority/            made at the first start; vouches for the site and its hosts
  *   site/                 for serving hosts: trusts our authority
  *   peers/<site id>/      for the link to that peer: the same leaf, trusts the peer's authority only
+ *
+ * What makes certificates is loaded where one is made: a site that has its own starts sooner.
  */
 import { X509Certificate } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  createAuthority,
-  issueHostCertificate,
-  issueSiteCertificate,
-} from '../certificates/authority.ts';
-import type { Credential } from '../certificates/authority.ts';
+import type { Credential, issueSiteCertificate } from '../certificates/authority.ts';
 import { readAuthority, writeAuthority } from '../certificates/authority-files.ts';
 import { isRenewalDue } from '../certificates/expiry.ts';
 import { writeTlsDirectory } from '../certificates/tls-directory.ts';
@@ -68,6 +65,7 @@ export async function siteIdentity(
     distrust: (id) => rm(peerDirectory(id), { recursive: true, force: true }),
     hostCertificates: {
       issue: async (hostName) => {
+        const { issueHostCertificate } = await import('../certificates/authority.ts');
         const { certificate, privateKey } = await issueHostCertificate(authority, { hostName });
         return {
           'ca-cert.pem': authority.certificate,
@@ -82,6 +80,7 @@ export async function siteIdentity(
 async function keepAuthority(directory: string, { id, name }: Site): Promise<Credential> {
   const kept = await readAuthority(directory);
   if (kept !== undefined) return kept;
+  const { createAuthority } = await import('../certificates/authority.ts');
   const made = await createAuthority({ siteId: id, siteName: name });
   await writeAuthority(directory, made);
   return made;
@@ -97,17 +96,21 @@ async function keepLeaf(
   const leaf =
     kept !== undefined && fits(kept, name, address)
       ? kept
-      : await issueSiteCertificate(authority, {
-          siteId: id,
-          names: [name, 'localhost'],
-          addresses: [address],
-        });
+      : await newLeaf(authority, { siteId: id, names: [name, 'localhost'], addresses: [address] });
   await writeTlsDirectory(directory, {
     trusted: [authority.certificate],
     server: leaf,
     client: leaf,
   });
   return leaf;
+}
+
+async function newLeaf(
+  authority: Credential,
+  content: Parameters<typeof issueSiteCertificate>[1],
+): Promise<Credential> {
+  const { issueSiteCertificate } = await import('../certificates/authority.ts');
+  return issueSiteCertificate(authority, content);
 }
 
 async function readLeaf(directory: string): Promise<Credential | undefined> {
