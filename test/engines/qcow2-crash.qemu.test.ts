@@ -2,6 +2,6 @@ import { crashTests } from './crash-tests.ts';
 import { groupLife } from './group-life.ts';
 
 /** All moments take more than an hour: they are in the long test. */
-const MOMENTS = 4;
+const MOMENTS = 3;
 
 crashTests(groupLife, Number(process.env['CRASH_MOMENTS'] ?? MOMENTS));

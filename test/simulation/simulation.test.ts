@@ -1,3 +1,3 @@
 import { simulateSeeds } from './seeds.ts';
 
-simulateSeeds({ seeds: 150, steps: 2000 });
+simulateSeeds({ seeds: 60, steps: 2000 });

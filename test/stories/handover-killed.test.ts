@@ -6,33 +6,36 @@ import { assertNothingLost, moreWrites, twoSites, volumesOf } from '../support/t
 
 const sites = await twoSites({ after });
 
-/** The parts of a handover that take time, each with the one before it. */
-const steps = [
-  [undefined, 'lock-peer'],
-  ['settle', 'warm-up'],
-  ['close-to-hosts', 'fence'],
-  ['fence', 'last-point'],
-  ['point-of-no-return', 'take'],
-  ['take', 'demote'],
-] as const;
-
 type Victims = (from: StorySite, to: StorySite) => readonly StorySite[];
 
-const kinds: readonly (readonly [who: string, group: string, victims: Victims])[] = [
-  ['the source', 'orders', (from) => [from]],
-  ['the destination', 'ledger', (_from, to) => [to]],
-  ['both sites', 'stock', (from, to) => [from, to]],
+const source: Victims = (from) => [from];
+const destination: Victims = (_from, to) => [to];
+const both: Victims = (from, to) => [from, to];
+
+/** The parts of a handover that take time, each with the one before it, and the one that dies alone. */
+const steps = [
+  [undefined, 'lock-peer', destination],
+  ['settle', 'warm-up', source],
+  ['close-to-hosts', 'fence', source],
+  ['fence', 'last-point', destination],
+  ['point-of-no-return', 'take', source],
+  ['take', 'demote', destination],
+] as const;
+
+const kinds: readonly (readonly [who: string, group: string, together: boolean])[] = [
+  ['one of the sites', 'orders', false],
+  ['both sites', 'stock', true],
 ];
 
-for (const [who, group, victimsOf] of kinds) {
+for (const [who, group, together] of kinds) {
   test(`kill -9 of ${who} in every step of a handover: it ends by itself, nothing is lost`, async (t) => {
     await sites.protect(group);
     const writer = await sites.startWriter({ volumes: volumesOf(group) });
 
-    for (const [before, step] of steps) {
+    for (const [before, step, alone] of steps) {
       await moreWrites(writer, 50);
       const [from, to] = await sites.holderFirst(group);
-      const victims = victimsOf(from, to);
+      const victims = (together ? both : alone)(from, to);
       const pids = await Promise.all(victims.map((site) => site.controlPid()));
       const { id } = await from.startHandover(group, to);
       if (before !== undefined) await from.stepDone(id, before);
