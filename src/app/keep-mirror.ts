@@ -55,8 +55,11 @@ export async function keepMirror(
     group: await tx.groups.get(groupId),
     link: await tx.links.get(session.peerId),
     points: await tx.points.where({ groupId }),
+    mirrorId: (await tx.sessions.get(session.id))?.sync?.mirrorId,
   }));
   if (seen.group === undefined || seen.group.operation !== undefined) return;
+  // Begun since the look, which says nothing of it.
+  if (seen.mirrorId !== session.sync?.mirrorId) return;
   const step = mirrorStep(session, seen.points, mirror, clock.now());
   if (step === 'end') {
     // First the word, then the deed: from then on hosts' writes are here alone.

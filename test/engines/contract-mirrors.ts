@@ -25,6 +25,7 @@ import type { TestGroup } from './contract-group.ts';
 const LEVEL_LIMIT_MS = 20_000;
 const LOOK_AGAIN_MS = 10;
 const RECONNECT_SECONDS = 1;
+const BEGINNINGS = 5;
 
 export const newMirror = (): MirrorId => newId<MirrorId>();
 
@@ -79,6 +80,30 @@ export function mirrorsContract(both: BothSites): void {
 
     assert.deepEqual(again, target);
     assert.equal((await level(a, groupId)).mirrorId, mirrorId);
+  });
+
+  test('a mirror that is being begun is not taken for one that failed', async () => {
+    const { a, b } = both();
+    const group = await servedGroup(a);
+    const { groupId, volumes } = group;
+    const { pointId: basePointId } = await replicate(a, b, groupId);
+    const opened = { groupId, basePointId, peerId: a.siteId, volumes };
+    const seen: (MirrorInspection | undefined)[] = [];
+
+    for (let round = 0; round < BEGINNINGS; round += 1) {
+      const mirrorId = newMirror();
+      const target = await b.engine.openStandby({ ...opened, mirrorId });
+      const looks: Promise<unknown>[] = [];
+      const look = async (): Promise<void> => void seen.push(await a.engine.inspectMirror(groupId));
+      const looking = setInterval(() => looks.push(look()), 1);
+      await a.engine.startMirror(startOf(both(), { ...group, mirrorId, basePointId, target }));
+      clearInterval(looking);
+      await Promise.all(looks);
+      await a.engine.stopMirror(groupId);
+    }
+
+    const failures = seen.filter((one) => one?.state === 'failed');
+    assert.deepEqual(failures, []);
   });
 
   test('a standby outlives the data plane that had it open, with all that it acknowledged', async () => {

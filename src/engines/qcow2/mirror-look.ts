@@ -25,13 +25,14 @@ export async function inspectMirror(group: Group): Promise<MirrorInspection | un
   const record = await group.record();
   const { mirror } = record;
   if (!mirror) return undefined;
+  // Asked before the look: what that does not find may be there when it has ended.
+  const isBeginning = group.working.has('mirror');
   try {
     const daemon = await group.findDaemon();
     if (daemon?.instance !== mirror.instance) return lost(mirror, 'its data plane died');
     const seen = await look(daemon.qmp, record);
     await carryWrites(daemon.qmp, seen);
-    // What was begun and is not there yet may be on its way, as long as somebody is at it.
-    return view(mirror, seen, group.working.has('mirror'));
+    return view(mirror, seen, isBeginning);
   } catch (cause) {
     if (cause instanceof QmpClosed) return lost(mirror, 'its data plane died');
     throw cause;
@@ -67,6 +68,7 @@ function isBehind(blockJob: BlockJob | undefined): boolean {
   return blockJob?.ioStatus === 'ok' && !blockJob.activelySynced;
 }
 
+/** @param isBeginning what is not there yet may be on its way: somebody is at it */
 function view(mirror: Mirror, seen: readonly Seen[], isBeginning: boolean): MirrorInspection {
   const failures = seen.flatMap((one) => failureOf(one, isBeginning) ?? []);
   const isLevel = seen.every(
