@@ -127,6 +127,13 @@ export class BatonPair {
     });
   }
 
+  /** Its session may be moved. */
+  async isWell(group: string, site: BatonSite): Promise<void> {
+    await waitUntil(`the session of ${group} is ok`, JOB_LIMIT_MS, async () =>
+      ['ok', 'synchronizing'].includes((await this.session(group, site)).state) ? true : undefined,
+    );
+  }
+
   /** One cycle, now. */
   sync(group: string): Promise<Job> {
     return this.job(this.a, post(`/groups/${group}/session/sync`));
