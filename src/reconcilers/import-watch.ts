@@ -1,4 +1,7 @@
-/** Keeps imports going: what they want against what the data plane does. */
+/**
+ * Keeps imports going: what they want against what the data plane does. It looks again when something
+ * was written down, an import that was asked for among it; the data plane it asks now and then.
+ */
 import type { AppPorts } from '../app/app-ports.ts';
 import { keepImports, newMemory } from '../app/keep-imports.ts';
 import { loop } from './loop.ts';
@@ -8,5 +11,6 @@ const REST_MS = 250;
 
 export function importWatch(ports: AppPorts): Loop {
   const memory = newMemory();
-  return loop(ports, 'import-watch', REST_MS, () => keepImports(ports, memory));
+  const round = (): Promise<void> => keepImports(ports, memory);
+  return loop(ports, 'import-watch', REST_MS, round, (wake) => ports.store.onCommit(wake));
 }
