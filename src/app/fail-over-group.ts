@@ -51,6 +51,8 @@ export interface FailoverPreflight {
    * came after, nothing is known.
    */
   readonly completeUpTo: Instant | undefined;
+  /** But that nothing came, unless somebody at the source let hosts go on that were to be held. */
+  readonly nothingAfter: boolean;
   /** Points here that would be set aside, newer than the chosen one. */
   readonly newerPoints: number;
   /** Known to have been sent and not complete: it goes. */
@@ -68,7 +70,12 @@ export interface FailoverPreflight {
 /** What a failover stands on, and what it lost. */
 export type FailoverLoss = Pick<
   FailoverPreflight,
-  'pointAgeSeconds' | 'completeUpTo' | 'newerPoints' | 'incompleteBytes' | 'setAsideBytes'
+  | 'pointAgeSeconds'
+  | 'completeUpTo'
+  | 'nothingAfter'
+  | 'newerPoints'
+  | 'incompleteBytes'
+  | 'setAsideBytes'
 >;
 
 /**
@@ -88,11 +95,13 @@ export async function failOverGroup(
   return ports.store.transaction(async (tx) => {
     const checked = await checkFailover(tx, ports, request, before.forks);
     const { group, session, basis, adopts } = checked;
-    const { point, standby, completeUpTo } = basis;
+    const { point, standby, completeUpTo, nothingAfter } = basis;
     const token = tokenOf(group, basis, adopts);
     if (confirmation !== token) {
       const seconds = ageSeconds(point, ports.clock.now());
-      const consequence = `what was written in the last ${seconds} s is not here`;
+      const consequence = nothingAfter
+        ? 'what was written after the source let held hosts go on, if it did, is not here'
+        : `what was written in the last ${seconds} s is not here`;
       refuse({ code: 'confirmation_needed', token, consequence });
     }
     const sagaId = newId<SagaId>();
@@ -113,11 +122,9 @@ export async function failOverGroup(
     await startSaga(tx, failover, input, { sagaId, groupId, now });
     const { newerPoints, incompleteBytes, setAsideBytes } = before;
     const pointAgeSeconds = ageSeconds(point, now);
-    return {
-      jobId: sagaId,
-      point,
-      loss: { pointAgeSeconds, completeUpTo, newerPoints, incompleteBytes, setAsideBytes },
-    };
+    const kept = { newerPoints, incompleteBytes, setAsideBytes };
+    const loss = { pointAgeSeconds, completeUpTo, nothingAfter, ...kept };
+    return { jobId: sagaId, point, loss };
   });
 }
 
@@ -160,6 +167,7 @@ async function preflight(
       newest: newest(points),
       pointAgeSeconds: point && ageSeconds(point, clock.now()),
       completeUpTo: basis?.completeUpTo,
+      nothingAfter: basis?.nothingAfter ?? false,
       newerPoints:
         point === undefined ? 0 : points.filter((p) => p.sequence > point.sequence).length,
       expectedSeconds: await lastTookSeconds(tx, failover),

@@ -7,6 +7,7 @@ import { meet } from '../domain/ownership.ts';
 import { Refusal } from '../domain/refusal.ts';
 import { afterFailover } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
+import { holdsAtLoss } from '../domain/synchrony.ts';
 import type { Beat, GroupBeat, SyncBeat } from '../ports/peer.ts';
 import type { Transaction } from '../ports/store.ts';
 import { sessionOf } from '../sagas/offer.ts';
@@ -66,7 +67,8 @@ function syncBeat(
   const { mirrorId, completeUpTo } = sync;
   const condition = sync.condition.state;
   if (role === 'destination') return { mirrorId, completeUpTo, condition };
-  return { mirrorId, completeUpTo: level?.mirrorId === mirrorId ? level.at : undefined, condition };
+  const levelAt = level?.mirrorId === mirrorId ? level.at : undefined;
+  return { mirrorId, completeUpTo: levelAt, condition, holds: holdsAtLoss(sync) };
 }
 
 /**

@@ -126,16 +126,18 @@ async function tells(tx: Transaction, groupId: GroupId, theirs: SyncBeat): Promi
   const { sync } = session ?? {};
   if (session?.role !== 'destination' || sync?.mirrorId !== theirs.mirrorId) return false;
   const furtherMs = (theirs.completeUpTo ?? 0) - (sync.completeUpTo ?? 0);
-  return sync.condition.state !== theirs.condition || furtherMs >= RECORD_STEP_MS;
+  const isChanged =
+    sync.condition.state !== theirs.condition || (sync.holds ?? false) !== (theirs.holds ?? false);
+  return isChanged || furtherMs >= RECORD_STEP_MS;
 }
 
 function heard(
   sync: Synchrony,
-  { completeUpTo, condition: state }: SyncBeat,
+  { completeUpTo, condition: state, holds }: SyncBeat,
   now: Instant,
 ): Synchrony {
   const isSame = sync.condition.state === state;
   const condition = isSame ? sync.condition : { state, since: now, why: 'the source says so' };
   const upTo = Math.max(sync.completeUpTo ?? 0, completeUpTo ?? 0);
-  return { ...sync, condition, completeUpTo: upTo > 0 ? upTo : undefined };
+  return { ...sync, condition, completeUpTo: upTo > 0 ? upTo : undefined, holds };
 }

@@ -158,6 +158,7 @@ export interface FailoverPreflight {
   readonly point?: Point;
   readonly pointAgeSeconds?: number;
   readonly completeUpTo?: string;
+  readonly nothingAfter: boolean;
   readonly newerPoints: number;
   readonly incompleteBytes: number;
   readonly setAsideBytes: number;
@@ -206,7 +207,12 @@ export interface DiscardPreflight {
 
 export type FailoverLoss = Pick<
   FailoverPreflight,
-  'pointAgeSeconds' | 'completeUpTo' | 'newerPoints' | 'incompleteBytes' | 'setAsideBytes'
+  | 'pointAgeSeconds'
+  | 'completeUpTo'
+  | 'nothingAfter'
+  | 'newerPoints'
+  | 'incompleteBytes'
+  | 'setAsideBytes'
 >;
 
 export interface Fork extends Named {

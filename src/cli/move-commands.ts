@@ -181,7 +181,8 @@ function sayPoint({ sequence, sealedAt }: Point): string {
   return `point ${sequence} of ${sayInstant(sealedAt)}`;
 }
 
-function sayLoss({ pointAgeSeconds = 0, incompleteBytes }: FailoverLoss): string {
+function sayLoss({ nothingAfter, pointAgeSeconds = 0, incompleteBytes }: FailoverLoss): string {
+  if (nothingAfter) return 'none, unless somebody at the source let hosts go on that were held';
   const sent =
     incompleteBytes === 0 ? '' : `, of which ${sayBytes(incompleteBytes)} had been sent incomplete`;
   return `writes of the last ${saySeconds(pointAgeSeconds)}${sent}`;

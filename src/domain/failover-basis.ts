@@ -11,6 +11,11 @@ export interface FailoverBasis {
   readonly standby: FilledStandby | undefined;
   /** Everything that was acknowledged at the source until then, by its clock, is in the point. */
   readonly completeUpTo: Instant;
+  /**
+   * Nothing was acknowledged after that, unless somebody at the source let its hosts go on: both were
+   * in sync at its last word, and it holds its hosts when it loses this site.
+   */
+  readonly nothingAfter: boolean;
 }
 
 export interface FilledStandby {
@@ -36,10 +41,12 @@ export function failoverBasis(
     const { pointId: id, completeUpTo: sealedAt } = standby;
     const { sequence } = newest(all) ?? top;
     const point = { ...top, id, sequence: sequence + 1, sealedAt, commonAt: undefined };
-    return { point, standby, completeUpTo: sealedAt };
+    const { condition, holds = false } = session?.sync ?? {};
+    const nothingAfter = holds && condition?.state === 'in_sync';
+    return { point, standby, completeUpTo: sealedAt, nothingAfter };
   }
   const point = pointId === undefined ? top : named;
-  return point && { point, standby, completeUpTo: point.sealedAt };
+  return point && { point, standby, completeUpTo: point.sealedAt, nothingAfter: false };
 }
 
 export function usable(points: readonly RecoveryPoint[]): readonly RecoveryPoint[] {

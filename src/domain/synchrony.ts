@@ -27,6 +27,8 @@ export interface Synchrony {
    * the destination has recorded it. Absent: there is no such standby.
    */
   readonly completeUpTo: Instant | undefined;
+  /** At the destination: the source said with its last word that it would hold its hosts at a loss. */
+  readonly holds?: boolean | undefined;
   /**
    * At the source, once the mirror was lost: the sequence of its newest point then. Only a later
    * point has all that the standby has, so only that may take its place.
@@ -93,6 +95,11 @@ export function mayHold({ sync }: Pick<ReplicationSession, 'sync'>): boolean {
   if (sync?.onLoss !== 'hold' || sync.released === true || sync.mirrorId === undefined)
     return false;
   return sync.unproven === undefined && sync.condition.state === 'fractured';
+}
+
+/** Whether its hosts wait if the mirror that runs is lost now, and not only the next one. */
+export function holdsAtLoss({ onLoss, released, isStale }: Synchrony): boolean {
+  return onLoss === 'hold' && released !== true && isStale !== true;
 }
 
 /** What the source finds of its mirror. */
@@ -207,7 +214,7 @@ export function withoutMirror<T extends Pick<ReplicationSession, 'sync'>>(
 export function surpassed(session: ReplicationSession): ReplicationSession {
   const { sync } = session;
   if (sync === undefined) return session;
-  const after = { ...sync, mirrorId: undefined, completeUpTo: undefined };
+  const after = { ...sync, mirrorId: undefined, completeUpTo: undefined, holds: undefined };
   return { ...session, sync: sync.isEnding ? undefined : after };
 }
 

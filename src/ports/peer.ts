@@ -140,6 +140,8 @@ export interface SyncBeat {
    */
   readonly completeUpTo: Instant | undefined;
   readonly condition: DataConditionState;
+  /** The source: its hosts wait when this mirror is lost, until somebody there lets them go on. */
+  readonly holds?: boolean | undefined;
 }
 
 /** Everything that the destination needs to know so that it can go on alone. */

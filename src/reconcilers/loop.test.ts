@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
 import { loop } from './loop.ts';
 
@@ -18,27 +17,23 @@ function never(line: object): void {
 }
 
 test('a loop rests until it is woken, and is stopped in the middle of a rest', async () => {
-  const wakers = new Set<() => void>();
   let rounds = 0;
+  let listeners = 0;
+  let rest = Promise.withResolvers<() => void>();
   const round = (): Promise<void> => Promise.resolve(void (rounds += 1));
-  const restOf = async (wanted: number): Promise<() => void> => {
-    while (rounds < wanted || wakers.size === 0) await turn();
-    const [wake] = wakers;
-    assert.ok(wake);
-    return wake;
-  };
 
   const running = loop({ clock, log }, 'tested', 1, round, (wake) => {
-    wakers.add(wake);
-    return () => void wakers.delete(wake);
+    listeners += 1;
+    rest.resolve(wake);
+    return () => void (listeners -= 1);
   });
-  const wake = await restOf(1);
+  const wake = await rest.promise;
   assert.equal(rounds, 1);
+  rest = Promise.withResolvers();
   wake();
-  await restOf(2);
+  await rest.promise;
   assert.equal(rounds, 2);
 
   await running.stop();
-  assert.equal(rounds, 2);
-  assert.equal(wakers.size, 0);
+  assert.deepEqual([rounds, listeners], [2, 0]);
 });

@@ -57,7 +57,8 @@ test('hosts that are held come back by themselves with a destination that has an
   await moreWrites(writer, 100);
   await killAtOnce(paris);
   await writer.stop();
-  await lyon.failOver('orders');
+  const { nothingAfter } = await lyon.failOver('orders');
+  assert.equal(nothingAfter, true);
   assertNothingLost(await sites.verify(writer, 'flushed'));
   await paris.startControl();
 });

