@@ -37,7 +37,8 @@ export const handoverOutage: Bench = {
   ) => `How long a host's writes stand still while a group is handed over under load: from the last
 write that was acknowledged at one site to the first at the other. A writer sends ${WRITES_PER_SECOND} numbered
 4 KiB writes a second over all volumes of the group; when its connection is lost it asks both sites every
-few milliseconds who serves now, so its own waiting is not in the numbers. ${scaledTimes(context, HANDOVERS, LEAST_HANDOVERS)} handovers, back and forth.
+few milliseconds who serves now, so its own waiting is not in the numbers. ${timesOf(context)} handovers, back and forth,
+${LEAST_HANDOVERS} of more than ${JUDGED_VOLUMES} volumes.
 *all volumes*: until each volume has been written again. A *synchronous* group is in sync when it is handed
 over; *in sync again*: from its first write at the new site until that says so. At the end every
 acknowledged write is looked for. Wanted: p50 of ${WANTED_MS} ms at ${JUDGED_VOLUMES} volumes, in sync again in ${WANTED_AGAIN_MS} ms.`,
@@ -105,7 +106,7 @@ async function handOverAt(
   const group = nameOf(benched);
   const volumes = Array.from({ length: count }, (_, i) => `${group}-${i}`);
   await baton.createGroup(group, volumes, VOLUME_BYTES);
-  const follower = new HolderFollower([baton.a, baton.b], volumes[0] ?? '');
+  const follower = new HolderFollower([baton.a, baton.b], volumes[0] ?? '', group);
   const writer = await startNumberedWriter({
     volumes: volumes.map((label) => ({ label, sizeBytes: VOLUME_BYTES })),
     seed: count,
@@ -113,7 +114,7 @@ async function handOverAt(
     connect: (label) => follower.connect(label),
   });
   const found: Handover[] = [];
-  const times = scaledTimes(context, HANDOVERS, LEAST_HANDOVERS);
+  const times = count > JUDGED_VOLUMES ? LEAST_HANDOVERS : timesOf(context);
   try {
     await baton.protect(group, RPO_SECONDS);
     if (isSynchronous) await baton.makeSynchronous(group);
@@ -181,6 +182,10 @@ async function lookForWrites(
   const { acknowledged } = writer.counts();
   const { lost, torn } = await writer.verify((label) => follower.connect(label), 'acknowledged');
   return `${title}: of ${acknowledged} acknowledged writes ${lost} lost, ${torn} torn.`;
+}
+
+function timesOf(context: BenchContext): number {
+  return scaledTimes(context, HANDOVERS, LEAST_HANDOVERS);
 }
 
 function nameOf({ volumes, isSynchronous }: BenchedGroup): string {

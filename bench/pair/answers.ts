@@ -12,6 +12,8 @@ export interface Job {
 
 export interface GroupAnswer {
   readonly id: string;
+  readonly heldHere: boolean;
+  readonly fenced: boolean;
 }
 
 export interface SessionAnswer {

@@ -1,12 +1,13 @@
 /**
  * A host that follows its group: when a connection is lost it asks both sites, again and again, who
- * serves now. One question at a time for all volumes of the group.
+ * holds it, and then where it is open. One question at a time for all volumes of the group. A data plane
+ * is asked only when there is something to hear: it has a handover to do.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { askSite } from '../../src/cli/native-client.ts';
 import { connectNbd } from '../../src/engines/nbd/connection.ts';
 import type { NbdConnection } from '../../src/engines/nbd/connection.ts';
-import type { Attachment } from './answers.ts';
+import type { Attachment, GroupAnswer } from './answers.ts';
 import { hostCredentials } from './baton-pair.ts';
 import type { BatonSite } from './baton-pair.ts';
 
@@ -20,12 +21,17 @@ interface Holder {
 
 export class HolderFollower {
   readonly #sites: readonly BatonSite[];
+  readonly #group: string | undefined;
   readonly #volume: string;
   #asking: Promise<Holder> | undefined;
 
-  /** @param volume one of the group's: all are served at one address */
-  constructor(sites: readonly BatonSite[], volume: string) {
+  /**
+   * @param volume one of the group's: all are served at one address
+   * @param group absent: it does not move
+   */
+  constructor(sites: readonly BatonSite[], volume: string, group?: string) {
     this.#sites = sites;
+    this.#group = group;
     this.#volume = volume;
   }
 
@@ -47,6 +53,7 @@ export class HolderFollower {
     const until = performance.now() + FOLLOW_LIMIT_MS;
     while (performance.now() < until) {
       for (const site of this.#sites) {
+        if (this.#group !== undefined && !(await isOpenAt(site, this.#group))) continue;
         const attachment = await attachmentAt(site, this.#volume);
         if (attachment !== undefined) return { site, attachment };
       }
@@ -54,6 +61,15 @@ export class HolderFollower {
     }
     throw new Error(`no site serves ${this.#volume} within ${FOLLOW_LIMIT_MS / 1000} s`);
   }
+}
+
+/** As far as the site's own word goes. */
+async function isOpenAt(site: BatonSite, group: string): Promise<boolean> {
+  const { heldHere, fenced } = await askSite<GroupAnswer>(site, {
+    method: 'GET',
+    path: `/groups/${group}`,
+  });
+  return heldHere && !fenced;
 }
 
 async function attachmentAt(

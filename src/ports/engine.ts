@@ -91,6 +91,14 @@ export interface Engine extends CopyEngine, ComparisonEngine, Mirroring {
   sealPoint(groupId: GroupId, pointId: PointId, pauseLimitMs: number): Promise<SealedPoint>;
 
   /**
+   * Makes room for the next point while no host waits for that. Nothing depends on it: what is missing
+   * when a point is sealed is made then. A repeat does nothing.
+   *
+   * @throws Refusal `no_space`
+   */
+  prepareSeal(groupId: GroupId): Promise<void>;
+
+  /**
    * Sends a sealed point into the place that the destination opened for it, and returns when
    * every byte is there (not yet flushed: that is the destination's `completePoint`).
    *

@@ -4,7 +4,7 @@
  *   holder A                                                        destination B
  *   lock-peer ────────────────────────────────────────────────────▶ locked
  *   settle, warm-up (cycles until little is left) ─────────────────▶ points
- *   open-way: the last point's place, and the connections to it ───▶ an empty place
+ *   open-way: room for the last point, its place, the way there ───▶ an empty place
  *   close-to-hosts, fence: no host write can be acknowledged
  *   last-point ────────────────────────────────────────────────────▶ the last point, complete
  *     (where a mirror is level nothing is sent: both ends of it are sealed as that point)
@@ -224,7 +224,7 @@ async function warmUp(
   return { cycles };
 }
 
-/** What takes no host to wait is done before they do: where a mirror is level nothing is sent at all. */
+/** What takes no host to wait is done before they do. Where a mirror is level nothing is to be sent. */
 async function openWay(
   { store, engine, peer }: SagaPorts,
   { groupId, last: { pointId } }: Handover,
@@ -234,7 +234,8 @@ async function openWay(
     const common = newestCommon(await tx.points.where({ groupId }));
     return [found, await offerOf(tx, found), common] as const;
   });
-  if (base === undefined || session.sync?.condition.state === 'in_sync') return;
+  if (base === undefined) return;
+  if (session.sync?.condition.state === 'in_sync') return engine.prepareSeal(groupId);
   const { peerId, bytesPerSecond } = session;
   const { id: basePointId, volumes } = base;
   const place = { offer, pointId, basePointId, volumes };

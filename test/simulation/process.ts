@@ -107,6 +107,7 @@ export function engineOf(
       await some();
       return sent;
     },
+    prepareSeal: (id) => locked(id, 'prepareSeal', () => engine.prepareSeal(id)),
     prepareSend: (request) =>
       locked(request.groupId, 'prepareSend', () => engine.prepareSend(request)),
     cancelSend: (id) => locked(id, 'cancelSend', () => engine.cancelSend(id)),

@@ -274,6 +274,10 @@ export class MemoryEngine implements Engine {
     return result;
   }
 
+  async prepareSeal(groupId: GroupId): Promise<void> {
+    this.#start(this.#need(groupId));
+  }
+
   async prepareSend(request: SendPoint): Promise<void> {
     const plane = this.#start(this.#need(request.groupId));
     this.#options.network.connect(request.target);

@@ -35,7 +35,7 @@ import type { Qcow2EngineOptions } from './options.ts';
 import { PortBook } from './ports.ts';
 import { promote } from './promote.ts';
 import { abandonPoint, completePoint, receivePoint } from './receive.ts';
-import { sealPoint } from './seal.ts';
+import { prepareSeal, sealPoint } from './seal.ts';
 import { digestRanges } from './digest-ranges.ts';
 import { sendDifference } from './send-difference.ts';
 import { SendLimits } from './send-limits.ts';
@@ -93,6 +93,7 @@ export function qcow2Engine(options: Qcow2EngineOptions): Engine & { readonly im
     deleteGroup: (id) => told(deleteGroup(group(id))),
     serve: (id, access) => told(serve(group(id), access)),
     fence: (id) => told(fence(group(id))),
+    prepareSeal: (id) => told(prepareSeal(group(id))),
     sealPoint: (id, pointId, pauseLimitMs) => told(sealPoint(group(id), pointId, pauseLimitMs)),
     sendPoint: (request, watch) =>
       told(sendPoint(group(request.groupId), request, watch), watch.signal),

@@ -14,7 +14,7 @@ import { QmpTimeout } from '../qmp/errors.ts';
 import type { Daemon } from './daemon.ts';
 import { enterRunning } from './enter.ts';
 import type { Group } from './group.ts';
-import { overlaysOfPresent, putOnLayers, readyOverlays } from './overlays.ts';
+import { makeAhead, overlaysOfPresent, putOnLayers, readyOverlays } from './overlays.ts';
 import { findPoint, presentVolumes, specOf } from './record.ts';
 import type { GroupRecord, Sealing } from './record.ts';
 import { advanced } from './seal-outcome.ts';
@@ -37,6 +37,13 @@ export function sealPoint(
       return { pointId, sealedAt, pauseMs, volumes };
     }
     return seal(group, daemon, record, { pointId, pauseLimitMs });
+  });
+}
+
+export function prepareSeal(group: Group): Promise<void> {
+  return group.locked(async () => {
+    const { record, daemon } = await enterRunning(group);
+    await makeAhead(group, daemon, overlaysOfPresent(record));
   });
 }
 
