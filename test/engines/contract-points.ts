@@ -19,6 +19,28 @@ import {
 } from './contract-group.ts';
 
 export function pointsContract(both: BothSites): void {
+  test('a point that was made ready for has all that was written until it was sealed', async () => {
+    const { a } = both();
+    const { groupId, served } = await servedGroup(a);
+    const pointId = newPoint();
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [0], 1));
+
+    await a.engine.prepareSeal(groupId);
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [1], 2));
+    await a.engine.prepareSeal(groupId);
+    await a.restartControl();
+    await a.engine.prepareSeal(groupId);
+    await a.engine.sealPoint(groupId, pointId, PAUSE_LIMIT_MS);
+    await asHost(a, served, 'data', (v) => writeBlocks(v, [0, 2], 3));
+
+    assert.deepEqual(await asHost(a, served, 'data', (v) => tagsOf(v, [0, 1, 2])), [3, 2, 3]);
+    await a.engine.fence(groupId);
+    await a.engine.demote(groupId, pointId, newFork());
+    await a.engine.promote(groupId, pointId);
+    const again = await a.engine.serve(groupId, { hosts: [HOST] });
+    assert.deepEqual(await asHost(a, again, 'data', (v) => tagsOf(v, [0, 1, 2])), [1, 2, 0]);
+  });
+
   test('a point is one instant over all volumes, under a writer', async () => {
     const { a } = both();
     const { groupId, served } = await servedGroup(a);
