@@ -41,6 +41,7 @@ import { openSqliteStore } from '../store/sqlite/store.ts';
 import type { SiteConfig } from './config.ts';
 import { listen } from './listen.ts';
 import { dialectUrls } from './listeners.ts';
+import { certificateWatch } from './certificate-watch.ts';
 import { siteIdentity } from './site-identity.ts';
 import type { SiteIdentity } from './site-identity.ts';
 import { systemClock } from './system-clock.ts';
@@ -182,6 +183,7 @@ export async function startSite(
     policies(ports),
     retention(ports),
     housekeeping(ports),
+    certificateWatch(ports, identity.leaf.certificate),
     importWatch(ports),
     terms(ports),
   ];
