@@ -5,7 +5,7 @@ import { Refusal, refuse } from '../domain/refusal.ts';
 import { MAX_COMMIT_AFTER_SECONDS, MIN_COMMIT_AFTER_SECONDS } from '../domain/failover-window.ts';
 import { failoverBasis, usable } from '../domain/failover-basis.ts';
 import type { FailoverBasis } from '../domain/failover-basis.ts';
-import { newest } from '../domain/recovery-point.ts';
+import { ageSeconds, newest } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
@@ -186,11 +186,6 @@ async function preflight(
     incompleteBytes,
     setAsideBytes: seen.point === undefined ? 0 : Math.max(0, aboveBytes - incompleteBytes),
   };
-}
-
-/** A point from a clock that is ahead is new. */
-function ageSeconds({ sealedAt }: RecoveryPoint, now: Instant): number {
-  return Math.max(0, Math.round((now - sealedAt) / 1000));
 }
 
 const givesAway = new Set<string>([handover.kind, rollBack.kind]);

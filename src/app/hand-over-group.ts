@@ -4,7 +4,7 @@ import { newId } from '../domain/ids.ts';
 import type { ForkId, GroupId, PointId, SagaId, SiteId } from '../domain/ids.ts';
 import { requireHolder } from '../domain/ownership.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
-import { newestCommon } from '../domain/recovery-point.ts';
+import { ageSeconds, newestCommon } from '../domain/recovery-point.ts';
 import { advance } from '../domain/replication-session.ts';
 import type { ReplicationSession } from '../domain/replication-session.ts';
 import type { Transaction } from '../ports/store.ts';
@@ -104,8 +104,7 @@ export async function preflightHandover(
       lostBytes: 0,
       // A warm-up cycle and the last one, each about as long as the last measured.
       expectedSeconds: cycleMs === undefined ? undefined : Math.ceil((2 * cycleMs) / 1000),
-      newestPointAgeSeconds:
-        point === undefined ? undefined : Math.round((clock.now() - point.sealedAt) / 1000),
+      newestPointAgeSeconds: point && ageSeconds(point, clock.now()),
       hosts,
     };
   });

@@ -4,6 +4,7 @@ import { newId } from '../domain/ids.ts';
 import type { ForkId, GroupId, PointId, SagaId } from '../domain/ids.ts';
 import { requireHolder } from '../domain/ownership.ts';
 import { Refusal, refuse } from '../domain/refusal.ts';
+import { ageSeconds } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import type { Fork as EngineFork } from '../ports/engine.ts';
 import type { Transaction } from '../ports/store.ts';
@@ -55,7 +56,7 @@ export async function restoreGroup(ports: Deps, request: RestoreGroup): Promise<
     const token = tokenOf(group, point, adopts);
     const now = clock.now();
     if (confirmation !== token) {
-      const consequence = `what hosts wrote in the last ${ageOf(point, now)} s is set aside`;
+      const consequence = `what hosts wrote in the last ${ageSeconds(point, now)} s is set aside`;
       refuse({ code: 'confirmation_needed', token, consequence });
     }
     const sagaId = newId<SagaId>();
@@ -92,7 +93,7 @@ export async function preflightRestore(
   const { point } = seen;
   return {
     ...seen,
-    pointAgeSeconds: point && ageOf(point, clock.now()),
+    pointAgeSeconds: point && ageSeconds(point, clock.now()),
     setAsideBytes: point === undefined ? 0 : await engine.bytesAbove(groupId, point.id),
   };
 }
@@ -127,10 +128,6 @@ function requireVolumes({ name, volumeIds }: Group, { volumes, sequence }: Recov
   if (its.length === volumeIds.length && its.every((id) => volumeIds.includes(id))) return;
   const why = `it has other volumes than group ${name} has now; clone it instead`;
   refuse({ code: 'unsupported', what: `restoring point ${sequence}`, why });
-}
-
-function ageOf({ sealedAt }: RecoveryPoint, now: number): number {
-  return Math.max(0, Math.round((now - sealedAt) / 1000));
 }
 
 function tokenOf({ id, ownership }: Group, point: RecoveryPoint, adopts?: Adoption): string {

@@ -5,7 +5,7 @@ import type { FailoverWindow } from '../domain/failover-window.ts';
 import type { Group } from '../domain/group.ts';
 import type { Host } from '../domain/host.ts';
 import type { GroupId, Instant, SagaId, SessionId, SiteId, VolumeId } from '../domain/ids.ts';
-import { newestCommon, bySequence } from '../domain/recovery-point.ts';
+import { ageSeconds, newestCommon, bySequence } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { cyclesByItself } from '../domain/replication-session.ts';
 import type { ReplicationSession, SessionState } from '../domain/replication-session.ts';
@@ -236,7 +236,7 @@ async function viewSession(
 ): Promise<SessionView> {
   const points = await tx.points.where({ groupId: session.groupId });
   const newestPoint = newestCommon(points);
-  const rpoNowSeconds = newestPoint && Math.max(0, Math.round((now - newestPoint.sealedAt) / 1000));
+  const rpoNowSeconds = newestPoint && ageSeconds(newestPoint, now);
   const cycle = session.cycle && (await tx.sagas.get(session.cycle.sagaId));
   const { name, ownership, window } = await tx.groups.need(session.groupId);
   return {

@@ -48,6 +48,14 @@ export function nextUnsent(points: readonly RecoveryPoint[]): RecoveryPoint | un
   return bySequence(points).find((p) => p.sequence > common.sequence);
 }
 
+/**
+ * How old it is, in whole seconds, rounded up: what a failover to it would lose is never told smaller
+ * than it is. A point from a clock that is ahead is new.
+ */
+export function ageSeconds({ sealedAt }: Pick<RecoveryPoint, 'sealedAt'>, now: Instant): number {
+  return Math.max(0, Math.ceil((now - sealedAt) / 1000));
+}
+
 /** Oldest first. */
 export function bySequence(points: readonly RecoveryPoint[]): readonly RecoveryPoint[] {
   return points.toSorted((a, b) => a.sequence - b.sequence);

@@ -9,6 +9,7 @@ import type { DrillReport, DrillVolume } from '../domain/drill.ts';
 import { checksOf, verdictOf } from '../domain/drill.ts';
 import type { DrillCheck } from '../domain/drill.ts';
 import type { CopyId, DrillId, GroupId, Instant, SagaId, SiteId } from '../domain/ids.ts';
+import { ageSeconds } from '../domain/recovery-point.ts';
 import type { RecoveryPoint } from '../domain/recovery-point.ts';
 import { Failure, Refusal } from '../domain/refusal.ts';
 import type { VolumeHash } from '../ports/engine.ts';
@@ -177,7 +178,7 @@ async function write(
       id: point.id,
       sequence: point.sequence,
       sealedAt: iso(point.sealedAt),
-      ageSeconds: Math.max(0, Math.round((startedAt - point.sealedAt) / 1000)),
+      ageSeconds: ageSeconds(point, startedAt),
     },
     startedAt: iso(startedAt),
     endedAt: iso(endedAt),
