@@ -145,7 +145,6 @@ test(`${REQUESTS} requests of any kind are answered in the vendor's shape, none 
   for (const [method, path, sent, status] of certain) {
     const answer = await here.call(method, path, sent);
     assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`);
-    statuses.add(status);
   }
   let token = here.token;
   for (const { method, path: url, body: sent } of fc.sample(request, { numRuns: REQUESTS, seed })) {

@@ -29,6 +29,8 @@ test('a refusal is said by its facts where the vendor has several words for it',
     [{ code: 'peer_unreachable', siteId, detail: '' }, 'SM_partner_offline'],
     [{ code: 'invalid', field: 'to', wanted: '', seen: '' }, 'SM_einval'],
     [{ code: 'invalid', field: 'name', wanted: '', seen: '' }, 'SM_invalid_arg_value'],
+    [{ code: 'stale_epoch', groupId, seenEpoch: 1, ownEpoch: 2 }, 'SM_eagain'],
+    [{ code: 'limit_reached', what: 'volume', limit: 256 }, 'SM_too_many'],
   ];
 
   for (const [reason, code] of cases) assert.equal(wordsFor(reason), code);

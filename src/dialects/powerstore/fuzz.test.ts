@@ -302,11 +302,9 @@ test(`${REQUESTS} requests of any kind are answered in the vendor's shape, none 
   const credentials = basic('fuzz', PASSWORD);
 
   const statuses = new Map<number, number>();
-  const note = (status: number): void => void statuses.set(status, (statuses.get(status) ?? 0) + 1);
   for (const [method, path, body, status] of certain) {
     const answer = await here.call(method, path, body);
     assert.equal(answer.status, status, `${method} ${path}: ${answer.sentence ?? ''}`);
-    note(status);
   }
 
   const seed = Number(process.env['BATON_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
@@ -330,7 +328,7 @@ test(`${REQUESTS} requests of any kind are answered in the vendor's shape, none 
       ...(payload !== undefined && { payload }),
     });
     const { statusCode } = answer;
-    note(statusCode);
+    statuses.set(statusCode, (statuses.get(statusCode) ?? 0) + 1);
     const what = `BATON_FUZZ_SEED=${seed}: ${one.method} ${path} ${payload ?? ''}`;
     assert.ok(statusCode < 500, `${what}: ${statusCode} ${answer.body}`);
     if (statusCode < 400) continue;
@@ -345,7 +343,7 @@ test(`${REQUESTS} requests of any kind are answered in the vendor's shape, none 
       [],
     );
   }
-  for (const status of [200, 201, 202, 204, 400, 404, 405, 416, 422]) {
+  for (const status of [200, 201, 204, 400, 404, 405, 416, 422]) {
     assert.ok(statuses.has(status), `no ${status}: ${JSON.stringify([...statuses])}`);
   }
 });
