@@ -3,11 +3,12 @@
  *
  *   programs ─▶ /dev/nbdN ─ kernel, held by nbd-client ─ unix ─▶ bridge ─▶ line ═▶ site
  *
- * The process is known by the socket that it was told to connect to; there is no file to lose.
+ * The process is known by the socket that it was told to connect to; there is no file to lose. The
+ * device is ours as long as the kernel names that process as its holder.
  */
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { access, readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as passes } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -42,7 +43,7 @@ export async function freeDevice(): Promise<string> {
   }
   await promisify(execFile)(CLIENT, ['-V']).catch(refuseMissing);
   for (const name of devices.toSorted((a, b) => Number(a.slice(3)) - Number(b.slice(3)))) {
-    if (!(await isTaken(`/dev/${name}`))) return `/dev/${name}`;
+    if ((await holderOf(`/dev/${name}`)) === undefined) return `/dev/${name}`;
   }
   throw new BridgeRefused('host_cannot', `All ${devices.length} nbd devices are in use.`);
 }
@@ -86,17 +87,19 @@ export async function connectDevice(device: VolumeDevice, name: string): Promise
 export async function disconnectDevice(device: VolumeDevice): Promise<void> {
   const pid = await clientOf(device);
   if (pid === undefined) return;
-  await promisify(execFile)(CLIENT, ['-d', device.path]).catch(() => undefined);
-  const deadline = performance.now() + LIMIT_MS;
+  const isHolder = (await holderOf(device.path)) === pid;
+  if (isHolder) await promisify(execFile)(CLIENT, ['-d', device.path]).catch(() => undefined);
+  const deadline = performance.now() + (isHolder ? LIMIT_MS : 0);
   while ((await clientOf(device)) === pid) {
     if (performance.now() > deadline) process.kill(pid, 'SIGKILL');
     await passes(LOOK_AGAIN_MS);
   }
 }
 
-/** Whether its process runs. */
+/** Whether its process runs, and has the device. */
 export async function isConnected(device: VolumeDevice): Promise<boolean> {
-  return (await clientOf(device)) !== undefined;
+  const pid = await clientOf(device);
+  return pid !== undefined && (await holderOf(device.path)) === pid;
 }
 
 async function clientOf({ path, socketPath }: VolumeDevice): Promise<number | undefined> {
@@ -125,7 +128,7 @@ async function ready(child: ChildProcess, path: string): Promise<void> {
   ended.catch(() => undefined);
   const connected = async (): Promise<void> => {
     const deadline = performance.now() + LIMIT_MS;
-    while (!over.signal.aborted && !(await hasSize(path))) {
+    while (!over.signal.aborted && !(await isReady(path, child.pid))) {
       if (performance.now() > deadline) {
         throw new BridgeRefused('daemon_failed', `${path} was not there in ${LIMIT_MS} ms.`);
       }
@@ -139,15 +142,14 @@ async function ready(child: ChildProcess, path: string): Promise<void> {
   }
 }
 
-/** The kernel names who has it. */
-function isTaken(path: string): Promise<boolean> {
-  return access(`/sys/block/${basename(path)}/pid`).then(
-    () => true,
-    () => false,
-  );
+/** The process that the kernel names as the one that has it. */
+async function holderOf(path: string): Promise<number | undefined> {
+  const told = await readFile(`/sys/block/${basename(path)}/pid`, 'utf8').catch(() => undefined);
+  return told === undefined ? undefined : Number(told);
 }
 
-async function hasSize(path: string): Promise<boolean> {
+/** Another program's device has a size, too. */
+async function isReady(path: string, pid: number | undefined): Promise<boolean> {
   const sectors = await readFile(`/sys/block/${basename(path)}/size`, 'utf8').catch(() => '0');
-  return (await isTaken(path)) && Number(sectors) > 0;
+  return Number(sectors) > 0 && (await holderOf(path)) === pid;
 }
