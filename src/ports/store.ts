@@ -22,6 +22,8 @@ export interface Store {
    * Runs `work` alone: no other transaction sees or changes anything until it ends. What it did
    * is durable when the promise resolves, and undone when it rejects. Not to be nested, and
    * nothing slow or outside belongs in it.
+   *
+   * @throws Failure where the disk is full; nothing has changed. Repeat it when there is room.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
 

@@ -38,6 +38,12 @@ const TIMEOUT_MS: { readonly [N in MessageName]: number } = {
   'hash-point': 60 * 60_000,
 };
 
+/** A refusal's reason, or in words what went wrong there. */
+interface NoAnswer {
+  readonly reason: Reason;
+  readonly message: unknown;
+}
+
 export interface SiteCredentials {
   /** This site's certificate and its authority's, as one PEM. */
   readonly certificateChain: string;
@@ -110,11 +116,10 @@ export function peerClient(
       .finally(() => open.delete(ending));
     if (answer.status === 200 && validatorFor(name).Check(answer.body))
       return answer.body as Answer;
-    const { reason } = (answer.body ?? {}) as { readonly reason?: Reason };
+    const { reason, message } = (answer.body ?? {}) as Partial<NoAnswer>;
     if (answer.status === 409 && reason !== undefined) return refuse(reason);
-    throw new Failure(
-      `site ${peer.name} answered ${name} with HTTP ${answer.status}, not as version 1 says`,
-    );
+    const why = typeof message === 'string' ? `: ${message}` : ', not as version 1 says';
+    throw new Failure(`site ${peer.name} answered ${name} with HTTP ${answer.status}${why}`);
   }
 
   return {

@@ -24,7 +24,7 @@ import { prepareReturn, takeBack } from '../../app/take-back.ts';
 import { cancelHandover, prepareHandover, takeGroup } from '../../app/take-group.ts';
 import type { Fork } from '../../domain/fork.ts';
 import type { ForkId, GroupId, SiteId } from '../../domain/ids.ts';
-import { Refusal, refuse } from '../../domain/refusal.ts';
+import { Failure, Refusal, refuse } from '../../domain/refusal.ts';
 import type { DigestRanges } from '../../ports/engine-comparison.ts';
 import type { SentErrand } from '../../ports/errands.ts';
 import type { Introduction } from '../../ports/pairing.ts';
@@ -62,9 +62,11 @@ export const peerServer: FastifyPluginCallback<PeerServerOptions> = (http, optio
     if (error instanceof Refusal) return reply.code(409).send({ reason: error.reason });
     ports.log.warn({ event: 'peer_message_failed', url: request.url, error });
     const status = (error as { statusCode?: number }).statusCode ?? 500;
+    // What the world did to this site is the other one's business, too: its operator is told why.
+    const isTold = status < 500 || error instanceof Failure;
     return reply
       .code(status)
-      .send({ message: status < 500 ? (error as Error).message : 'internal error' });
+      .send({ message: isTold ? (error as Error).message : 'internal error' });
   });
 
   http.post('/introduce', { schema: { body: introduce.body } }, async ({ body }) =>

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { SmallDisk, whyNoDisk } from '../../../test/support/story-disk.ts';
 import { newId } from '../../domain/ids.ts';
 import type { GroupId, HostId } from '../../domain/ids.ts';
-import { Refusal } from '../../domain/refusal.ts';
+import { Failure, Refusal } from '../../domain/refusal.ts';
 import type { Host } from '../../domain/host.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { openSqliteStore } from './store.ts';
@@ -53,6 +54,43 @@ test('a transaction that throws changes nothing and leaves no event', async (t) 
   assert.deepEqual(await store.eventsAfter(0, 10), []);
   assert.equal(commits, 0);
 });
+
+test(
+  'on a full disk a change is refused in words and leaves nothing; with room it is taken',
+  { skip: whyNoDisk },
+  async (t) => {
+    const directory = join(dirname(await storeFile(t)), 'disk');
+    const disk = new SmallDisk(8 * 1024 * 1024);
+    await disk.mountAt(directory);
+    try {
+      const store = openSqliteStore(join(directory, 'site.sqlite'), clock);
+      const first = host('app1');
+      await store.transaction((tx) => tx.hosts.insert(first));
+      await disk.leaveFree(0);
+      const more = Array.from({ length: 2000 }, (_, index) => host(`more${index}`));
+      const insertMore = (): Promise<void> =>
+        store.transaction(async (tx) => {
+          for (const one of more) await tx.hosts.insert(one);
+        });
+      const record = (): Promise<void> =>
+        store.engineRecords.write(newId<GroupId>(), 'x'.repeat(65_536));
+      const isInWords = (e: unknown): boolean =>
+        e instanceof Failure && e.message.includes('disk is full');
+
+      await assert.rejects(insertMore, isInWords);
+      await assert.rejects(record, isInWords);
+
+      assert.deepEqual(await store.read((tx) => tx.hosts.all()), [first]);
+      await disk.makeRoom();
+      await insertMore();
+      await record();
+      assert.equal((await store.read((tx) => tx.hosts.all())).length, 1 + more.length);
+      await store.close();
+    } finally {
+      await disk.unmount();
+    }
+  },
+);
 
 test('a change is an event with the row after it; an equal row is none', async (t) => {
   const store = openSqliteStore(await storeFile(t), clock);

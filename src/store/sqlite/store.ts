@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { GroupId } from '../../domain/ids.ts';
+import { Failure } from '../../domain/refusal.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EngineRecords } from '../../ports/engine-records.ts';
 import type { CollectionName, Store, StoreEvent, Transaction } from '../../ports/store.ts';
@@ -15,6 +16,7 @@ export const KEPT_EVENTS = 10_000;
 const TRIM_EVERY = 500;
 /** A process that was killed gives its lock back a little after it is gone for those who watch it. */
 const LOCK_WAIT_MS = 1000;
+const DISK_FULL = "the site's disk is full: nothing can be recorded until there is room on it";
 
 /**
  * Opens (or makes) a site's store in one file, for this process alone.
@@ -78,7 +80,7 @@ function sqliteStore(
       database.exec('COMMIT');
     } catch (error) {
       if (database.isTransaction) database.exec('ROLLBACK');
-      throw error;
+      throwInWords(error);
     }
     if (emitted !== before) for (const listener of listeners) listener();
     return result;
@@ -105,6 +107,16 @@ function sqliteStore(
       }),
     engineRecords: engineRecords(database, turns),
   };
+}
+
+/** @see https://www.sqlite.org/rescode.html#full */
+const SQLITE_FULL = 13;
+
+function throwInWords(error: unknown): never {
+  if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_FULL) {
+    throw new Failure(DISK_FULL, { cause: error });
+  }
+  throw error;
 }
 
 function collections(prepare: Prepare, emit: Emit): Transaction {
@@ -160,7 +172,8 @@ function engineRecords(database: DatabaseSync, turns: Turns): EngineRecords {
   );
   const remove = database.prepare('DELETE FROM engine_records WHERE group_id = ?');
   const list = database.prepare('SELECT group_id FROM engine_records ORDER BY rowid');
-  const soon = <T>(work: () => T): Promise<T> => turns.take(() => Promise.resolve(work()));
+  const soon = <T>(work: () => T): Promise<T> =>
+    turns.take(() => Promise.resolve(work())).catch(throwInWords);
   return {
     read: (groupId) =>
       soon(() => {
