@@ -8,6 +8,7 @@ import test, { after } from 'node:test';
 import { SiteUnreachable } from '../../src/cli/native-client.ts';
 import type { StorySite } from '../support/story-site.ts';
 import { assertNothingLost, moreWrites, twoSites, volumesOf } from '../support/two-sites.ts';
+import { Random } from '../simulation/random.ts';
 
 /** So many that came about; others are aborted by what dies. */
 const HANDOVERS = Number(process.env['HANDOVERS'] ?? 200);
@@ -19,17 +20,6 @@ const GROUP = 'orders';
 const LATEST_MS = 900;
 
 const sites = await twoSites({ after }, { protecting: GROUP });
-
-/** A small generator that gives the same numbers for the same seed: mulberry32. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d_2b_79_f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 type Trouble = (from: StorySite, to: StorySite) => Promise<void>;
 
@@ -65,7 +55,7 @@ async function attempt(trouble: Trouble, from: StorySite, to: StorySite): Promis
 }
 
 test(`${HANDOVERS} handovers with random kills and cuts lose nothing (SEED=${SEED})`, async (t) => {
-  const random = randomOf(SEED);
+  const random = new Random(SEED);
   let handedOver = 0;
   for (let round = 0; handedOver < HANDOVERS;) {
     const isRough = (round / ROUNDS_PER_WRITER) % 2 >= 1;
@@ -79,10 +69,11 @@ test(`${HANDOVERS} handovers with random kills and cuts lose nothing (SEED=${SEE
         'it replicates',
         (s) => s.state === 'ok' && s.role === 'source',
       );
-      const trouble = troubles[Math.floor(random() * troubles.length)] ?? (async () => undefined);
+      const trouble =
+        troubles[Math.floor(random.next() * troubles.length)] ?? (async () => undefined);
       const { id } = await from.startHandover(GROUP, to);
       // Not a wait for anything: the moment at which it happens is what is random.
-      await delay(random() * LATEST_MS);
+      await delay(random.next() * LATEST_MS);
 
       await attempt(trouble, from, to);
 

@@ -19,6 +19,7 @@ import {
 } from '../support/story-sync.ts';
 import { assertNothingLost, moreWrites, twoSites, volumesOf } from '../support/two-sites.ts';
 import type { TwoSites } from '../support/two-sites.ts';
+import { Random } from '../simulation/random.ts';
 
 const KILLS = Number(process.env['KILLS'] ?? 50);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -31,17 +32,6 @@ const CUTS = 20;
 const CUT_EVERY_MS = 3_000;
 /** Each cut may cost one, where the bound was over; hosts' writes go through most of them. */
 const MOST_MIRRORS = CUTS;
-
-/** A small generator that gives the same numbers for the same seed: mulberry32. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d_2b_79_f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 type Death = (
   source: StorySite,
@@ -72,23 +62,23 @@ const deaths: readonly Death[] = [
 ];
 
 test(`${KILLS} kills lose no write that was acknowledged in sync (SEED=${SEED})`, async (t) => {
-  const random = randomOf(SEED);
+  const random = new Random(SEED);
   const sites = await twoSites(t, { protecting: 'orders' });
   await (await inSync(sites)).stop();
   let [source, destination] = [sites.paris, sites.lyon];
 
   for (let kills = 0; kills < KILLS; kills += 2) {
     const writer = await sites.startWriter({ volumes: volumesOf('orders') });
-    const [first = deaths[0]] = [deaths[Math.floor(random() * deaths.length)]];
-    const comesBack = random() >= SHARE_WITHOUT_RETURN;
-    await delay(random() * LATEST_MS);
+    const [first = deaths[0]] = [deaths[Math.floor(random.next() * deaths.length)]];
+    const comesBack = random.next() >= SHARE_WITHOUT_RETURN;
+    await delay(random.next() * LATEST_MS);
     await first?.(source, destination, sites, comesBack);
     if (comesBack) {
       await becomes(source, 'in_sync');
       await becomes(destination, 'in_sync');
       await moreWrites(writer, 50);
     }
-    await delay(random() * LATEST_MS);
+    await delay(random.next() * LATEST_MS);
     await killAtOnce(source);
     await writer.stop();
     const told = await destination.failOver('orders');

@@ -5,19 +5,23 @@
  * after another flush, at the end block by block: what is equal once was copied right.
  */
 import { createHash } from 'node:crypto';
-import { setTimeout as passes } from 'node:timers/promises';
 import type { ByteRange } from '../../domain/import-session.ts';
 import { Failure } from '../../domain/refusal.ts';
 import type { ComparedCopies, CompareWatch } from '../../ports/importer.ts';
 import type { NbdConnection } from '../nbd/connection.ts';
 import { addNode } from '../qmp/commands.ts';
-import { fields } from '../qmp/fields.ts';
 import type { Fields } from '../qmp/fields.ts';
+import {
+  MAX_REPORTED_RANGES,
+  READS_AT_ONCE,
+  differingBlocks,
+  whatNeverBecomesEqual,
+} from './compare-blocks.ts';
 import { enter } from './enter.ts';
 import type { Group } from './group.ts';
 import { inspectImport } from './import-copy.ts';
 import { flushCopies } from './import-end.ts';
-import { look } from './import-look.ts';
+import { besideItsWriter, look } from './import-look.ts';
 import { WEB_PART_BYTES, openOrigin } from './import-origin.ts';
 import type { Importing, ImportingVolume } from './import-record.ts';
 import { initiatorName } from './import-source.ts';
@@ -25,12 +29,6 @@ import { layerOptions } from './nodes.ts';
 import { layerFile } from './record.ts';
 
 const RANGE_BYTES = 4 * 1024 * 1024;
-const BLOCK_BYTES = 4096;
-const READS_AT_ONCE = 4;
-/** Under a host that writes the same blocks all the time a look may need luck. */
-const MAX_ROUNDS = 40;
-const ROUND_REST_MS = 50;
-const MAX_REPORTED_RANGES = 64;
 
 export async function compareImport(
   group: Group,
@@ -45,11 +43,11 @@ export async function compareImport(
     hash.update(digest);
     onProgress({ sentBytes: comparedBytes, totalBytes });
   };
-  let open = await compareRanges(group, importing.volumes.flatMap(rangesOf), signal, note);
-  for (let round = 1; open.length > 0 && round < MAX_ROUNDS; round += 1) {
-    await passes(ROUND_REST_MS, undefined, { signal });
-    open = await compareRanges(group, open, signal);
-  }
+  const open = await whatNeverBecomesEqual(
+    await compareRanges(group, importing.volumes.flatMap(rangesOf), signal, note),
+    (ranges) => compareRanges(group, ranges, signal),
+    signal,
+  );
   await needInStep(group);
   const differing = open.slice(0, MAX_REPORTED_RANGES);
   return { comparedBytes, hash: open.length > 0 ? undefined : hash.digest('hex'), differing };
@@ -104,16 +102,10 @@ async function compareRanges(
   return differing;
 }
 
-/** The daemon that fills it has the file locked, and this one only reads. */
 async function copyOptions(group: Group, { volumeId, number }: ImportingVolume): Promise<Fields> {
   const path = group.path(layerFile(volumeId, number));
   const io = await group.site.io();
-  const options = layerOptions({ node: 'copy', path, backing: null, readOnly: true, io });
-  const file = fields(options['file']);
-  return {
-    ...options,
-    file: { ...file, 'read-only': true, 'auto-read-only': false, locking: 'off' },
-  };
+  return besideItsWriter(layerOptions({ node: 'copy', path, backing: null, readOnly: true, io }));
 }
 
 interface Compared {
@@ -133,12 +125,7 @@ async function compareRange(
     readParts(source, range, partBytes),
     copy.read(offset, lengthBytes),
   ]);
-  const differing: ByteRange[] = [];
-  for (let at = 0; !a.equals(b) && at < lengthBytes; at += BLOCK_BYTES) {
-    const end = Math.min(at + BLOCK_BYTES, lengthBytes);
-    if (a.subarray(at, end).equals(b.subarray(at, end))) continue;
-    differing.push({ volumeId, offset: offset + at, lengthBytes: end - at });
-  }
+  const differing = differingBlocks(a, b, offset).map((blocks) => ({ volumeId, ...blocks }));
   return { digest: digestOf(a), differing };
 }
 

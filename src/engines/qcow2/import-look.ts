@@ -11,6 +11,8 @@ import { connectNbd } from '../nbd/connection.ts';
 import type { NbdConnection } from '../nbd/connection.ts';
 import type { StatusKind } from '../nbd/target.ts';
 import { QmpClient } from '../qmp/client.ts';
+import { fields } from '../qmp/fields.ts';
+import type { Fields } from '../qmp/fields.ts';
 import { monitorOptions } from '../qmp/monitor-options.ts';
 import type { Site } from './group.ts';
 
@@ -74,6 +76,15 @@ export async function look<T>(
     await Promise.all([control, data].map((path) => rm(path, { force: true })));
     await rm(tlsDirectory, { recursive: true, force: true });
   }
+}
+
+/** The options of a layer whose file another daemon has locked, and which is only looked at. */
+export function besideItsWriter(layer: Fields): Fields {
+  const file = fields(layer['file']);
+  return {
+    ...layer,
+    file: { ...file, 'read-only': true, 'auto-read-only': false, locking: 'off' },
+  };
 }
 
 /** What a process left that was killed while it looked; its daemons ended with it. */

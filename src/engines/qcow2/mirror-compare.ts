@@ -4,10 +4,7 @@
  * once they are flushed.
  *
  *   flush ─ ranges that the layers after the point have ─ read both ends ─ what differs, once more …
- *
- * A write that was on its way is at both ends at the next look. What never becomes equal differs.
  */
-import { setTimeout as passes } from 'node:timers/promises';
 import { Failure } from '../../domain/refusal.ts';
 import { LinkFailure } from '../../ports/engine.ts';
 import type { SendWatch } from '../../ports/engine.ts';
@@ -17,8 +14,14 @@ import { connectNbd } from '../nbd/connection.ts';
 import type { NbdConnection } from '../nbd/connection.ts';
 import { NbdConnectionLost, NbdError, NbdRefused } from '../nbd/errors.ts';
 import { addNode } from '../qmp/commands.ts';
-import { fields } from '../qmp/fields.ts';
-import { look } from './import-look.ts';
+import {
+  MAX_REPORTED_RANGES,
+  READS_AT_ONCE,
+  differingBlocks,
+  whatNeverBecomesEqual,
+} from './compare-blocks.ts';
+import type { Blocks } from './compare-blocks.ts';
+import { besideItsWriter, look } from './import-look.ts';
 import type { Group } from './group.ts';
 import { inspectMirror } from './mirror-look.ts';
 import { layerOptions } from './nodes.ts';
@@ -27,15 +30,7 @@ import type { GroupRecord, VolumeRecord } from './record.ts';
 import { linkTls, siteTls } from './target-probe.ts';
 
 const RANGE_BYTES = 1024 * 1024;
-const BLOCK_BYTES = 4096;
-const READS_AT_ONCE = 4;
-/** Under a host that writes the same blocks all the time a look may need luck. */
-const MAX_ROUNDS = 40;
-const ROUND_REST_MS = 50;
 const STALL_LIMIT_MS = 10_000;
-const MAX_REPORTED_RANGES = 64;
-
-type Range = Pick<DifferingRange, 'offset' | 'lengthBytes'>;
 
 interface Ends {
   readonly here: NbdConnection;
@@ -62,10 +57,15 @@ export async function compareMirror(
     try {
       await ends.here.flush();
       const ranges = await writtenRanges(group, volume, request, signal);
-      const different = await differingRanges(ends, ranges, signal, (lengthBytes) => {
+      const note = (lengthBytes: number): void => {
         comparedBytes += lengthBytes;
         onProgress({ sentBytes: comparedBytes, totalBytes: comparedBytes });
-      });
+      };
+      const different = await whatNeverBecomesEqual(
+        await compareRanges(ends, ranges, note),
+        (open) => compareRanges(ends, open),
+        signal,
+      );
       const { volumeId } = volume;
       differing.push(...different.map((range) => ({ volumeId, ...range })));
     } catch (cause) {
@@ -123,7 +123,7 @@ async function writtenRanges(
   volume: VolumeRecord,
   { afterPointId }: CompareMirror,
   signal: AbortSignal,
-): Promise<readonly Range[]> {
+): Promise<readonly Blocks[]> {
   const { volumeId, layers, sizeBytes } = volume;
   const after = layers.findIndex(({ seals }) => seals !== undefined && seals === afterPointId);
   const io = await group.site.io();
@@ -135,10 +135,7 @@ async function writtenRanges(
         const node = `layer-${number}`;
         const path = group.path(layerFile(volumeId, number));
         const options = layerOptions({ node, path, backing: null, readOnly: true, io });
-        const file = fields(options['file']);
-        // The group's daemon has them locked, and this one only looks.
-        const alone = { ...file, 'read-only': true, 'auto-read-only': false, locking: 'off' };
-        await addNode(qmp, { ...options, file: alone });
+        await addNode(qmp, besideItsWriter(options));
         const layer = await show(node, 'layers');
         for await (const { offset, zero } of unitsOf(layer, { unitBytes: RANGE_BYTES })) {
           if (!zero) written.add(offset);
@@ -153,27 +150,13 @@ async function writtenRanges(
     .map((offset) => ({ offset, lengthBytes: Math.min(RANGE_BYTES, sizeBytes - offset) }));
 }
 
-async function differingRanges(
-  ends: Ends,
-  ranges: readonly Range[],
-  signal: AbortSignal,
-  onCompared: (lengthBytes: number) => void,
-): Promise<readonly Range[]> {
-  let open = await compareRanges(ends, ranges, onCompared);
-  for (let round = 1; open.length > 0 && round < MAX_ROUNDS; round += 1) {
-    await passes(ROUND_REST_MS, undefined, { signal });
-    open = await compareRanges(ends, open, () => undefined);
-  }
-  return open;
-}
-
 /** @returns the blocks that differ */
 async function compareRanges(
   ends: Ends,
-  ranges: readonly Range[],
-  onCompared: (lengthBytes: number) => void,
-): Promise<readonly Range[]> {
-  const differing: Range[] = [];
+  ranges: readonly Blocks[],
+  onCompared: (lengthBytes: number) => void = () => undefined,
+): Promise<readonly Blocks[]> {
+  const differing: Blocks[] = [];
   for (let at = 0; at < ranges.length; at += READS_AT_ONCE) {
     const batch = ranges.slice(at, at + READS_AT_ONCE);
     for (const found of await Promise.all(batch.map((range) => compareRange(ends, range)))) {
@@ -186,20 +169,13 @@ async function compareRanges(
 
 async function compareRange(
   { here, there }: Ends,
-  { offset, lengthBytes }: Range,
-): Promise<readonly Range[]> {
+  { offset, lengthBytes }: Blocks,
+): Promise<readonly Blocks[]> {
   const [a, b] = await Promise.all([
     here.read(offset, lengthBytes),
     there.read(offset, lengthBytes),
   ]);
-  if (a.equals(b)) return [];
-  const differing: Range[] = [];
-  for (let from = 0; from < lengthBytes; from += BLOCK_BYTES) {
-    const to = Math.min(from + BLOCK_BYTES, lengthBytes);
-    if (a.subarray(from, to).equals(b.subarray(from, to))) continue;
-    differing.push({ offset: offset + from, lengthBytes: to - from });
-  }
-  return differing;
+  return differingBlocks(a, b, offset);
 }
 
 function asFailure(cause: unknown): unknown {
