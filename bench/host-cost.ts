@@ -24,8 +24,11 @@ const loads = {
   '128 KiB sequential write, qd 8': { rw: 'write', blockBytes: 128 * KIB, queueDepth: 8 },
 } as const satisfies Readonly<Record<string, Pick<FioJob, 'rw' | 'blockBytes' | 'queueDepth'>>>;
 
-/** In the order of a round. `again` is the first once more: what differs there is noise. */
-const states = ['unprotected', 'idle', 'again', 'after a point', 'cycling'] as const;
+/**
+ * In the order of a round. `beside` is another unprotected volume, `again` the first once more: what
+ * differs there is the disk's own.
+ */
+const states = ['unprotected', 'idle', 'beside', 'again', 'after a point', 'cycling'] as const;
 type State = (typeof states)[number];
 
 interface Cell {
@@ -48,7 +51,8 @@ cycle, when each first write to a place needs new room in the new layer. *cyclin
 writes as fast as it can, copies and merges included. *again*: the unprotected volume once more, right
 after *idle*. Each cell is I/O per second divided by the mean of *unprotected* and *again* of the same
 round, so that *idle* is compared with what the disk gave just before and just after it; the distance
-of *again* from 1 is noise. Wanted: idle ≥ ${WANTED_IDLE}.`;
+of *again* from 1 is noise in time, that of *beside*, a second volume without a session, noise of the
+place on the disk. Wanted: idle ≥ ${WANTED_IDLE}.`;
   },
   run,
 };
@@ -58,14 +62,14 @@ async function run(context: BenchContext): Promise<BenchResult> {
   const seconds = scaledSeconds(context, CELL_SECONDS, LEAST_CELL_SECONDS);
   const baton = await BatonPair.start(join(context.directory, 'pair'));
   try {
-    const [plain, idle, busy] = await Promise.all(
-      ['plain', 'idle', 'busy'].map(async (name) => {
+    const [plain, beside, idle, busy] = await Promise.all(
+      ['plain', 'beside', 'idle', 'busy'].map(async (name) => {
         const id = await baton.createGroup(name, [`${name}-volume`], sizeBytes);
         return { name, id, target: await baton.target(`${name}-volume`) };
       }),
     );
-    if (plain === undefined || idle === undefined || busy === undefined) throw new Error('three');
-    for (const { target } of [plain, idle, busy]) await fill(target, sizeBytes);
+    if (!plain || !beside || !idle || !busy) throw new Error('four');
+    for (const { target } of [plain, beside, idle, busy]) await fill(target, sizeBytes);
     for (const { name } of [idle, busy]) await baton.protect(name, ONE_DAY_SECONDS);
     await fill(idle.target, sizeBytes);
 
@@ -76,6 +80,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
         return plain.target;
       },
       idle: () => Promise.resolve(idle.target),
+      beside: () => Promise.resolve(beside.target),
       'after a point': async () => {
         await baton.sync(busy.name);
         await baton.quiet(busy.id);
@@ -106,7 +111,7 @@ async function run(context: BenchContext): Promise<BenchResult> {
 }
 
 function emptyRow(): Record<State, Cell[]> {
-  return { unprotected: [], idle: [], 'after a point': [], cycling: [], again: [] };
+  return { unprotected: [], idle: [], beside: [], again: [], 'after a point': [], cycling: [] };
 }
 
 function ratioTable(cells: Cells): { head: string[]; rows: string[][] } {
@@ -122,6 +127,7 @@ function ratioTable(cells: Cells): { head: string[]; rows: string[][] } {
       0,
     ),
     judged(ratios(row, 'idle'), WANTED_IDLE, 'least'),
+    said(ratios(row, 'beside'), 2),
     said(ratios(row, 'again'), 2),
     said(ratios(row, 'after a point'), 2),
     said(ratios(row, 'cycling'), 2),
