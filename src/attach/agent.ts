@@ -11,7 +11,7 @@ import { mkdir } from 'node:fs/promises';
 import { resolve as absolute } from 'node:path';
 import type { HostBundle } from '../cli/host-bundle.ts';
 import { readAgentState, writeAgentState } from './agent-state.ts';
-import type { Appearance, Closed, FollowedVolume } from './agent-state.ts';
+import type { Appearance, FollowedVolume } from './agent-state.ts';
 import { takeAcceptance } from './acceptance.ts';
 import { keepAsking, wordOn } from './ask-site.ts';
 import type { SiteWords, ToldState } from './ask-site.ts';
@@ -22,7 +22,9 @@ import { appear, appearAgain, disappear, isBridged, placeFor } from './appearanc
 import { REFRESHED, isForGood, notAttached, sayBroken, sayWaiting } from './agent-words.ts';
 import { BridgeRefused } from './bridge-refusal.ts';
 import { acceptance, standingOf } from './follow-plan.ts';
-import type { KnownWord, Serving, Standing, Word } from './follow-plan.ts';
+import type { KnownWord, Standing, Word } from './follow-plan.ts';
+import { WALL, closedBy, destinationOf, identityOf, referenceOf } from './followed.ts';
+import type { Followed, OpenStanding, Target } from './followed.ts';
 import { Lines } from './lines.ts';
 import type { Line } from './lines.ts';
 
@@ -41,12 +43,6 @@ export interface AgentOptions {
   readonly stateDirectory: string;
   /** Told whenever something has changed for a volume. */
   readonly onChange: (seen: VolumeStatus) => void;
-}
-
-interface Followed extends FollowedVolume {
-  /** What its present line goes to; absent where the agent does not know. */
-  readonly lineTo?: string;
-  readonly status?: VolumeStatus;
 }
 
 export class Agent {
@@ -384,41 +380,4 @@ export class Agent {
     clearTimeout(timer);
     this.#wake = Promise.withResolvers<void>();
   }
-}
-
-/** A point may be forgotten at its site meanwhile, and what was said of it is true all the same. */
-function closedBy(word: KnownWord, since: string, before: Closed | undefined): Closed {
-  const accepts = acceptance(word);
-  const remembered = before?.acceptance === accepts ? before.completeUpTo : undefined;
-  const completeUpTo = word.history.completeUpTo ?? remembered;
-  return { since, acceptance: accepts, ...(completeUpTo !== undefined && { completeUpTo }) };
-}
-
-/** What stays the same when it is opened afresh. */
-function identityOf(
-  volume: FollowedVolume,
-): Pick<FollowedVolume, 'volumeId' | 'reference' | 'name' | 'as' | 'path'> {
-  const { volumeId, reference, name, as, path } = volume;
-  return { volumeId, name, path, ...(reference && { reference }), ...(as && { as }) };
-}
-
-function referenceOf({ reference, volumeId }: FollowedVolume): string {
-  return reference ?? volumeId;
-}
-
-type OpenStanding = Standing & { readonly kind: 'open' };
-
-interface Target {
-  readonly serves: Serving;
-  readonly siteId: string;
-}
-
-/** In place of where a line goes to. */
-const WALL = 'nowhere';
-
-/** Volumes with the same one share a line. */
-function destinationOf({ serves, siteId }: Target): string {
-  const { host, port, instance, exportName } = serves;
-  const [, history = ''] = exportName.split('@');
-  return [siteId, host, port, instance, history].join(' ');
 }
