@@ -10,7 +10,7 @@ import type { Json, Row } from './lists.ts';
 import { settle } from './long-requests.ts';
 import { operation } from './object-sets.ts';
 import type { ObjectSet } from './object-sets.ts';
-import { policiesBehind, saySchedule } from './protection-schedules.ts';
+import { policiesBehind, saySchedule } from './shown-schedules.ts';
 import {
   DIALECT,
   Fixed,
