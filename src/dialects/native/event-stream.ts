@@ -12,7 +12,7 @@ import type { Volume } from '../../domain/volume.ts';
 import { sayCopyRow } from './copies.ts';
 import { sayGroupRow } from './groups.ts';
 import { sayHost } from './hosts.ts';
-import { sayImportRow } from './imports.ts';
+import { sayImportRow } from './import-view.ts';
 import { sayJob } from './jobs.ts';
 import { sayLink, sayPeerRow } from './peers.ts';
 import { sayPoint } from './points.ts';

@@ -12,6 +12,8 @@ import type { Host } from '../../domain/host.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { openSqliteStore } from './store.ts';
 
+const MIB = 1024 * 1024;
+
 const clock: Clock = {
   now: Date.now,
   monotonicMs: () => performance.now(),
@@ -60,10 +62,10 @@ test(
   { skip: whyNoDisk },
   async (t) => {
     const directory = join(dirname(await storeFile(t)), 'disk');
-    const disk = new SmallDisk(8 * 1024 * 1024);
+    const disk = new SmallDisk(16 * MIB);
     await disk.mountAt(directory);
+    const store = openSqliteStore(join(directory, 'site.sqlite'), clock);
     try {
-      const store = openSqliteStore(join(directory, 'site.sqlite'), clock);
       const first = host('app1');
       await store.transaction((tx) => tx.hosts.insert(first));
       await disk.leaveFree(0);
@@ -73,7 +75,7 @@ test(
           for (const one of more) await tx.hosts.insert(one);
         });
       const record = (): Promise<void> =>
-        store.engineRecords.write(newId<GroupId>(), 'x'.repeat(65_536));
+        store.engineRecords.write(newId<GroupId>(), 'x'.repeat(2 * MIB));
       const isInWords = (e: unknown): boolean =>
         e instanceof Failure && e.message.includes('disk is full');
 
@@ -85,8 +87,8 @@ test(
       await insertMore();
       await record();
       assert.equal((await store.read((tx) => tx.hosts.all())).length, 1 + more.length);
-      await store.close();
     } finally {
+      await store.close();
       await disk.unmount();
     }
   },
