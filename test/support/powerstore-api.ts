@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import Fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
@@ -95,6 +96,24 @@ export async function powerstoreApi(
     return String(answer.body['id']);
   };
   return { http, site, call, send, made, userOf };
+}
+
+/**
+ * That a request is refused in the vendor's shape, and has changed nothing.
+ *
+ * @param standing everything that the request could have changed
+ */
+export async function refusedAt(
+  standing: () => Promise<unknown>,
+  status: number,
+  asking: () => Promise<PowerStoreAnswer>,
+): Promise<PowerStoreAnswer> {
+  const before = await standing();
+  const answer = await asking();
+  assert.equal(answer.status, status, answer.sentence ?? '');
+  assert.match(String(answer.code), /^0x[0-9A-F]{12}$/);
+  assert.deepEqual(await standing(), before, 'nothing has changed');
+  return answer;
 }
 
 export function basic(name: string, password: string): Readonly<Record<string, string>> {

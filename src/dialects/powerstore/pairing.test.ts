@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import { memoryWorld } from '../../../test/support/memory-site.ts';
 import type { MemorySite } from '../../../test/support/memory-site.ts';
 import { lookAfter } from '../../../test/support/memory-watches.ts';
-import { powerstoreApi } from '../../../test/support/powerstore-api.ts';
+import { powerstoreApi, refusedAt } from '../../../test/support/powerstore-api.ts';
 import type { PowerStoreAnswer, PowerStoreApi } from '../../../test/support/powerstore-api.ts';
 
 const MIB = 1024 * 1024;
@@ -44,16 +44,12 @@ async function peersOf({ paris, lyon }: World): Promise<readonly (readonly strin
   return [await of(paris), await of(lyon)];
 }
 
-async function refused(
+function refused(
   world: World,
   status: number,
   asking: () => Promise<PowerStoreAnswer>,
 ): Promise<PowerStoreAnswer> {
-  const before = await peersOf(world);
-  const answer = await asking();
-  assert.equal(answer.status, status, answer.sentence ?? '');
-  assert.deepEqual(await peersOf(world), before, 'nothing has changed');
-  return answer;
+  return refusedAt(() => peersOf(world), status, asking);
 }
 
 test('two fresh systems exchange certificates, are paired, and have a session', async (t) => {
