@@ -4,9 +4,12 @@ import { newestCommon } from './recovery-point.ts';
 import type { CycleReport, ReplicationSession, SessionState } from './replication-session.ts';
 import { mayHold, needsCycle, wantsMirror } from './synchrony.ts';
 
-/** A cycle is started this much earlier than its last duration asks for. */
+/**
+ * A cycle is started this much earlier than its last duration asks for: on a busy machine the next one
+ * may take a second longer than the last.
+ */
 const SAFETY_FACTOR = 1.5;
-const SAFETY_MS = 1000;
+const SAFETY_MS = 1500;
 /** Between the starts of two cycles, however short the RPO and long the cycles. */
 export const MIN_CYCLE_INTERVAL_MS = 1000;
 /** A parked session is tried again after this long. */
