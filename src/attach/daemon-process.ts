@@ -94,7 +94,7 @@ export async function endRunningDaemon(
 }
 
 /** It may have ended since it was looked for. */
-function sendSignal(pid: number, signal: NodeJS.Signals): void {
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {

@@ -13,6 +13,7 @@ import { basename } from 'node:path';
 import { setTimeout as passes } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { BridgeRefused } from './bridge-refusal.ts';
+import { sendSignal } from './daemon-process.ts';
 
 const CLIENT = 'nbd-client';
 const LIMIT_MS = 10_000;
@@ -91,7 +92,7 @@ export async function disconnectDevice(device: VolumeDevice): Promise<void> {
   if (isHolder) await promisify(execFile)(CLIENT, ['-d', device.path]).catch(() => undefined);
   const deadline = performance.now() + (isHolder ? LIMIT_MS : 0);
   while ((await clientOf(device)) === pid) {
-    if (performance.now() > deadline) process.kill(pid, 'SIGKILL');
+    if (performance.now() > deadline) sendSignal(pid, 'SIGKILL');
     await passes(LOOK_AGAIN_MS);
   }
 }
